@@ -1,0 +1,1 @@
+"""Answers kept: memory over disk, bytes only, never on the event loop's time."""

@@ -1,0 +1,1 @@
+"""The command line: a command body is context, call, print."""

@@ -1,0 +1,1 @@
+"""What the person wants: settings, their origins, secrets. The only reader of the environment."""

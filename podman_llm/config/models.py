@@ -1,0 +1,188 @@
+"""The settings: one frozen tree, validated; ``pod_config.json`` is its JSON.
+
+The flat names on top are those that people already have in their files. What the design needs
+beyond them is grouped. Each field's ``description`` is its documentation: the JSON Schema,
+``config show`` and the reference in ``docs/configuration.md`` are made from it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(ge=0)]
+Cloud = Literal["SECURE", "COMMUNITY"]
+
+
+class _Group(BaseModel):
+    """Unknown keys are errors: a typo must not silently mean the default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PodSettings(_Group):
+    """What to rent and for how much."""
+
+    image: str = "vllm/vllm-openai:v0.32.0"
+    """Container image with vLLM; pin a tag, hosts cache `latest`."""
+    gpu_count: int | Literal["auto"] = "auto"
+    """GPUs per pod; `auto` takes the fewest that the model fits on."""
+    clouds: tuple[Cloud, ...] = ("SECURE", "COMMUNITY")
+    """RunPod clouds to try, in order when prices are equal."""
+    data_center_ids: tuple[str, ...] = ()
+    """Data centres to try; empty means any."""
+    max_price_per_hour: Annotated[float, Field(gt=0)] | None = 4.0
+    """Ceiling in USD per hour for the whole pod; null means none."""
+    idle_seconds: Seconds | None = 1800
+    """End the pod after this long without a request that reached it; null means never."""
+    max_extension_seconds: Seconds = 14400
+    """How far `extend` may move the deadline past `runtime_seconds`; fixed when the pod is made."""
+    context: Annotated[int, Field(ge=1024)] | None = None
+    """Context window in tokens; null takes what fits the GPU, at most the model's own."""
+    vllm_args: tuple[str, ...] = ()
+    """Further arguments for `vllm serve`, after those of the catalog."""
+    hf_token_secret: str | None = None
+    """Name of a RunPod secret holding a Hugging Face token, for gated models."""
+    network_volume_id: str | None = None
+    """A RunPod network volume to keep weights on; it pins the data centre and the SECURE cloud."""
+    min_cuda_version: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = "12.8"
+    """Oldest CUDA the host's driver must offer; too old a host bills without ever starting."""
+    disk_gb: Annotated[int, Field(ge=10)] | None = None
+    """Container disk in GB; null computes it from the weights."""
+    provision_timeout_seconds: Seconds = 900
+    """End a pod whose container does not run after this long."""
+    wait_capacity_seconds: Seconds = 600
+    """How long `up` keeps asking while nothing is free; costs nothing."""
+    max_billed_attempts: Annotated[int, Field(ge=1)] = 3
+    """How many pods one `up` may rent and give back before it gives up; failed boots cost money."""
+    max_restarts: Annotated[int, Field(ge=1)] = 2
+    """Container restarts while booting before it counts as a crash loop."""
+    drain_seconds: Seconds = 30
+    """How long requests in flight may finish when the pod is ended for idleness."""
+
+
+class ProviderSettings(_Group):
+    """Who makes pods, and where to reach it."""
+
+    kind: Literal["runpod", "local"] = "runpod"
+    """`runpod` rents; `local` starts a command on this machine as the pod."""
+    api_base: str = "https://api.runpod.io"
+    """Base URL of RunPod's API."""
+    endpoint_template: str = "https://{pod_id}-{port}.proxy.runpod.net"
+    """How a pod's serving port is reached."""
+    connect_timeout_seconds: Annotated[float, Field(gt=0)] = 10
+    """Time for a connection to the API."""
+    read_timeout_seconds: Annotated[float, Field(gt=0)] = 60
+    """Time for an answer of the API."""
+    local_command: tuple[str, ...] = ()
+    """For `local`: argv with `{port}` and `{model}` filled in."""
+    settle_seconds: Seconds = 20
+    """Two proofs of absence must be at least this far apart."""
+    quarantine_seconds: Seconds = 180
+    """How long a request whose answer was lost may still turn into a pod."""
+
+
+class ProxySettings(_Group):
+    """The endpoint on localhost."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback requires `api_keys_file`."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Proxy processes sharing the port."""
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    """Largest request body; a larger one is 413."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names accepted in `Host` besides localhost, 127.0.0.1 and ::1."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins that may call the proxy from a page; empty means none."""
+    api_keys_file: Path | None = None
+    """File with one accepted client key per line, mode 0600."""
+    connect_timeout_seconds: Annotated[float, Field(gt=0)] = 10
+    """Time for a connection to the upstream."""
+    idle_timeout_seconds: Annotated[float, Field(gt=0)] = 600
+    """Longest silence of the upstream within one answer."""
+    drain_seconds: Seconds = 30
+    """How long a stopping worker lets answers finish."""
+
+
+class CacheSettings(_Group):
+    """Which answers are kept, for how long."""
+
+    policy: Literal["all", "deterministic", "off"] = "all"
+    """`all` complete answers, only `deterministic` ones (temperature 0 or a seed), or `off`."""
+    ttl_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Age at which an answer is asked for again; null means never."""
+    memory_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
+    """Memory tier of each worker."""
+    max_entry_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
+    """A larger answer is relayed but not kept."""
+    volatile_patterns: tuple[str, ...] = ()
+    """Regular expressions cut from message text for the key only; `kilo` means its message time."""
+
+
+class Settings(_Group):
+    """Everything podman-llm can be told."""
+
+    schema_: str | None = Field(default=None, alias="$schema")
+    """The JSON Schema of this file, for editors."""
+    modelStoreId: str = "qwen3-coder-30b-a3b-awq"  # noqa: N815 - the name people have in files
+    """A catalog id (`podman-llm catalog`), or any Hugging Face `org/name`."""
+    gpu_type_id: str | tuple[str, ...] = "auto"
+    """A RunPod GPU id, a list in order of preference, or `auto` for the cheapest that fits."""
+    template_id: str | None = None
+    """A RunPod template to base the pod on."""
+    runtime_seconds: Annotated[float, Field(ge=60)] = 3600
+    """The pod is ended this long after it was asked for, boot included; `extend` moves it."""
+    proxy_port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    """Port of the endpoint on localhost."""
+    cache_dir: Path | None = None
+    """Where answers are kept; null means the user's cache directory."""
+    max_cache_size: Annotated[int, Field(ge=0)] = 10000
+    """Most answers kept; 0 turns the cache off."""
+    max_cache_bytes: Annotated[int, Field(ge=0)] = 1024 * 1024 * 1024
+    """Most bytes kept on disk; 0 turns the cache off."""
+    enable_profiling: bool = False
+    """Serve `/debug/cache`."""
+    use_https: bool = False
+    """Serve the endpoint over TLS with `ssl_cert` and `ssl_key`."""
+    ssl_cert: Path | None = None
+    """PEM certificate chain."""
+    ssl_key: Path | None = None
+    """PEM private key."""
+    initial_wait_seconds: Seconds = 10
+    """Wait after the container runs before the first readiness probe."""
+    max_startup_attempts: Annotated[int, Field(ge=1)] = 360
+    """Readiness probes before the model counts as never ready and the pod is ended."""
+    poll_interval_seconds: Annotated[float, Field(ge=0.1)] = 5
+    """Seconds between looks at a pod that starts or stops."""
+    endpoint: str | None = None
+    """`serve` only: base URL of an OpenAI-compatible server made by hand."""
+
+    pod: PodSettings = PodSettings()
+    """What to rent."""
+    provider: ProviderSettings = ProviderSettings()
+    """Who makes pods."""
+    proxy: ProxySettings = ProxySettings()
+    """The endpoint on localhost."""
+    cache: CacheSettings = CacheSettings()
+    """Answers kept."""
+
+    @property
+    def boot_timeout_seconds(self) -> float:
+        """Longest time from a running container to an answering model."""
+        return self.initial_wait_seconds + self.max_startup_attempts * self.poll_interval_seconds
+
+    @property
+    def caches(self) -> bool:
+        """Whether anything is kept at all."""
+        return self.cache.policy != "off" and bool(self.max_cache_size and self.max_cache_bytes)
+
+    @property
+    def url(self) -> str:
+        """The base URL an editor is given."""
+        scheme = "https" if self.use_https else "http"
+        loopback = {"127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+        host = "localhost" if self.proxy.host in loopback else self.proxy.host
+        return f"{scheme}://{host}:{self.proxy_port}/v1"

@@ -1,0 +1,125 @@
+"""The contract of a provider: someone who creates a costly thing and lies about it at times.
+
+Obligations, held by ``tests/contracts/provider.py`` against every adapter:
+
+- ``create`` sends at most one request and never repeats it. It answers ``NotCreated`` only when
+  it is certain that nothing was created; whatever is in doubt is ``Ambiguous``. It returns as soon
+  as the provider answered; it never waits for the pod.
+- ``list_pods`` answers a ``Listing`` only when it is complete; anything less is ``Unknown``.
+- ``get`` answers ``Gone`` only for a proper "not found".
+- ``terminate`` is idempotent; a pod that is already gone is ``Terminated``. It is an order, not
+  proof.
+- No third-party exception leaves an adapter. No method but ``logs`` blocks longer than the
+  adapter's stated timeouts. Secrets are in no exception, no log line and no return value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from podman_llm.core.catalog import GpuOffer, ModelEntry
+from podman_llm.core.pod import Candidate, PodSpec
+from podman_llm.core.sight import (
+    CreateOutcome,
+    Listing,
+    Readiness,
+    Sight,
+    TerminateOutcome,
+    Unknown,
+)
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """One attempt: what, where, under which never-used-before name.
+
+    ``env`` is the spec's environment with the owner markers of this attempt; it is public.
+    ``api_key_sha256`` is the hex digest of the key that the pod's server shall demand, or None;
+    the key itself never travels to the provider.
+    """
+
+    name: str
+    spec: PodSpec
+    candidate: Candidate
+    env: dict[str, str]
+    api_key_sha256: str | None
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line a pod or its host wrote. ``at`` is as the provider spells it."""
+
+    at: str
+    source: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """Money facts, each None where it cannot be read."""
+
+    balance: float | None
+    spend_per_hour: float | None
+
+
+class Provider(Protocol):
+    """Someone who rents out pods."""
+
+    @property
+    def name(self) -> str:
+        """Short lower-case name for people and headers: ``runpod``, ``local``."""
+
+    @property
+    def keyed(self) -> bool:
+        """Whether pods made here demand the per-pod key."""
+
+    def gpus(self) -> Sequence[GpuOffer]:
+        """The live GPU catalog.
+
+        Raises:
+            ProviderRefused: the key is not accepted.
+            ProviderUnreachable: no usable answer.
+        """
+
+    def models(self) -> Sequence[ModelEntry]:
+        """The account's own model repository; empty where that feature is off.
+
+        Raises:
+            ProviderRefused: the key is not accepted.
+            ProviderUnreachable: no usable answer.
+        """
+
+    def create(self, request: CreateRequest) -> CreateOutcome:
+        """Ask once for a pod."""
+
+    def list_pods(self) -> Listing | Unknown:
+        """Every pod of the account."""
+
+    def get(self, pod_id: str) -> Sight:
+        """One pod."""
+
+    def terminate(self, pod_id: str) -> TerminateOutcome:
+        """Order a pod's end."""
+
+    def logs(self, pod_id: str, *, source: str, tail: int, follow: bool) -> Iterator[LogLine]:
+        """Log lines, oldest first; with ``follow`` until the caller stops reading.
+
+        Raises:
+            NotFound: no such pod.
+            ProviderUnreachable: no usable answer.
+        """
+
+    def account(self) -> Account:
+        """Balance and spend rate where the provider tells them; never raises."""
+
+
+class Prober(Protocol):
+    """Climbs the readiness ladder of a serving port."""
+
+    def probe(self, endpoint: str, *, served_name: str, api_key: str | None) -> Readiness:
+        """Try ``/health``, then ``/v1/models``, then a one-token completion.
+
+        Stops at the first rung that fails; takes at most its configured timeout per rung.
+        """

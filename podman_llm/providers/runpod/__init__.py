@@ -1,0 +1,1 @@
+"""RunPod over REST v2; GraphQL only for what v2 lacks: balance and the Model Repository."""

@@ -1,0 +1,1 @@
+"""Those who answer chats, reached over HTTP from the event loop."""
