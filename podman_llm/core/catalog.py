@@ -15,6 +15,7 @@ class ModelEntry:
     ``context`` is the largest window the model is published for, in tokens.
     ``vllm_args`` are extra serving arguments, parsers included. ``origin`` is where the entry came
     from: ``bundled``, ``repository`` (the account's own), or ``hub`` (a bare Hugging Face id).
+    ``attention_heads`` must be divisible by the number of GPUs; 0 where it is not known.
     """
 
     model_store_id: str
@@ -34,6 +35,7 @@ class ModelEntry:
     gated: bool
     source: str
     origin: str = "bundled"
+    attention_heads: int = 0
 
 
 @dataclass(frozen=True)

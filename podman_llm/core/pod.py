@@ -120,8 +120,10 @@ class Candidate:
 class PodSpec:
     """What the pod shall run; everything the provider needs that is not placement.
 
-    ``command`` is the serving command as argv (``["vllm", "serve", …]``). ``env`` holds nothing
-    secret: providers return it in clear to every key holder.
+    ``command`` is the serving command as argv (``["vllm", "serve", …]``). Where it depends on the
+    candidate it holds the literal ``{gpu_count}``, which the provider fills in when it creates.
+    ``context`` is 0 where the server picks the window itself. ``env`` holds nothing secret:
+    providers return it in clear to every key holder.
     """
 
     model_store_id: str

@@ -35,6 +35,8 @@ from podman_llm.core.sight import (
 class CreateRequest:
     """One attempt: what, where, under which never-used-before name.
 
+    ``spec.command`` may hold the literal ``{gpu_count}``; the adapter replaces it by
+    ``candidate.gpu_count`` in what it sends.
     ``env`` is the spec's environment with the owner markers of this attempt; it is public.
     ``api_key_sha256`` is the hex digest of the key that the pod's server shall demand, or None;
     the key itself never travels to the provider.
