@@ -8,6 +8,9 @@
     ├── RefusedByCap           price, budget or hard deadline says no
     ├── StillBilling           a pod may still cost money; it is named
     ├── WaitExpired            --wait ran out; the pod goes on
+    ├── UpstreamError          whoever answers chats did not
+    │   ├── UpstreamUnreachable  not one byte of an answer came
+    │   └── UpstreamBroke      the answer ended before it was whole
     └── ProviderError
         ├── ProviderRefused    bad key, no balance, bad spec: a person must act
         ├── NoCapacity         nothing free now: later, or elsewhere
@@ -95,3 +98,21 @@ class ProviderUnreachable(ProviderError):
     """No usable answer: the truth is unknown."""
 
     exit_code = 6
+
+
+class UpstreamError(PodmanLLMError):
+    """The upstream did not answer as asked; ``status`` is the HTTP status that says so (502, 504)."""
+
+    exit_code = 6
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 502) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection, or no byte of an answer: another upstream may be asked unseen."""
+
+
+class UpstreamBroke(UpstreamError):
+    """The answer began and is not whole: nothing of it may pose as a complete one."""
