@@ -1,0 +1,46 @@
+"""What the person wants, as the CLI wrote it last."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from podman_llm.state import documents
+from podman_llm.state.paths import StatePaths
+
+
+class Desired(documents.Document):
+    """One wish. ``generation`` grows by one with each ``up``, never otherwise.
+
+    ``settings`` is the JSON form of the settings in force at that moment: daemon and workers
+    follow them, not the files and variables of their own surroundings. ``requested_at`` is wall
+    seconds. ``now`` asks to end the pod without waiting for requests in flight.
+    ``extended_seconds`` is what ``extend`` has added to the soft deadline in this generation.
+    """
+
+    version: int = 1
+    generation: Annotated[int, Field(ge=1)]
+    want: Literal["up", "down"]
+    settings: dict[str, Any]
+    requested_at: float
+    now: bool = False
+    extended_seconds: float = 0.0
+
+
+def load_desired(paths: StatePaths) -> Desired | None:
+    """The wish in force, or None if nobody ever wished.
+
+    Raises:
+        StateError: the file is unreadable or damaged.
+    """
+    return documents.load(paths.desired, Desired)
+
+
+def save_desired(paths: StatePaths, desired: Desired) -> None:
+    """Make ``desired`` the wish in force; a running daemon sees it within a second.
+
+    Raises:
+        StateError: it cannot be written; the previous wish stays in force.
+    """
+    documents.save(paths.desired, desired)

@@ -1,0 +1,99 @@
+"""One small JSON document per file: read strictly, written whole.
+
+``version`` guards every document: an older program never guesses at what a newer one meant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from podman_llm.errors import StateError
+from podman_llm.host import files
+
+
+class Document(BaseModel):
+    """What all documents hold to: frozen, exact types, no field that we do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+D = TypeVar("D", bound=Document)
+
+
+def load(path: Path, kind: type[D]) -> D | None:
+    """The document at ``path``, or None if there is none.
+
+    Raises:
+        StateError: it cannot be read, is damaged, or was written by a newer program.
+    """
+    content = read_bytes(path)
+    if content is None:
+        return None
+    refuse_newer(path, content, known=kind.model_fields["version"].default)
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as err:
+        first = err.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise StateError(f"{path} is damaged: {where}: {first['msg']}") from err
+
+
+def save(path: Path, document: Document) -> None:
+    """Write ``document`` so that a reader sees all of it or what was there before.
+
+    Raises:
+        StateError: it cannot be written; what was there before is unharmed.
+    """
+    with writing(path):
+        files.write_atomic(path, document.model_dump_json(indent=1).encode() + b"\n")
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """The bytes at ``path``, or None if there is no such file.
+
+    Raises:
+        StateError: there is one, and it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as err:
+        raise StateError(f"cannot read {path}: {err.strerror or err}") from err
+
+
+def refuse_newer(path: Path, content: bytes, *, known: int) -> None:
+    """Raise ``StateError`` if the document says that a newer version is needed to read it."""
+    version = _claimed_version(content)
+    if version > known:
+        raise StateError(
+            f"{path} has format version {version}; this podman-llm reads up to version {known}",
+            hint="use the newer podman-llm that wrote it",
+        )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write ``path`` into a ``StateError`` that names it."""
+    try:
+        yield
+    except OSError as err:
+        raise StateError(
+            f"cannot write {path}: {err.strerror or err}",
+            hint="free some space, or make the state directory writable",
+        ) from err
+
+
+def _claimed_version(content: bytes) -> int:
+    try:
+        document: Any = json.loads(content)
+    except ValueError:
+        return 0
+    version = document.get("version") if isinstance(document, dict) else None
+    return version if isinstance(version, int) else 0

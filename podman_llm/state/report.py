@@ -1,0 +1,56 @@
+"""How the daemon fares, as it wrote last.
+
+For people and for the next daemon; no decision about a pod rests on it.
+"""
+
+from __future__ import annotations
+
+from podman_llm.state import documents
+from podman_llm.state.paths import StatePaths
+
+
+class WorkerReport(documents.Document):
+    """One proxy worker.
+
+    ``pid`` is None while it is down; ``since`` is wall seconds of its last start or end.
+    ``problem`` says why it is down. ``created`` is the host's creation time of the process:
+    together with ``pid`` it names one process for good.
+    """
+
+    slot: int
+    pid: int | None
+    restarts: int
+    since: float
+    problem: str = ""
+    created: float | None = None
+
+
+class DaemonReport(documents.Document):
+    """The daemon at its last tick. Times are wall seconds; ``tick_at`` is 0.0 before the first."""
+
+    version: int = 1
+    pid: int
+    started_at: float
+    tick_at: float
+    note: str
+    url: str
+    workers: tuple[WorkerReport, ...]
+    problem: str = ""
+
+
+def load_report(paths: StatePaths) -> DaemonReport | None:
+    """The last report, or None if no daemon ever ran here. It may be of a daemon long gone.
+
+    Raises:
+        StateError: the file is unreadable or damaged.
+    """
+    return documents.load(paths.report, DaemonReport)
+
+
+def save_report(paths: StatePaths, report: DaemonReport) -> None:
+    """Replace the report.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    documents.save(paths.report, report)
