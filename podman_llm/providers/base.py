@@ -106,7 +106,11 @@ class Provider(Protocol):
         """Order a pod's end."""
 
     def logs(self, pod_id: str, *, source: str, tail: int, follow: bool) -> Iterator[LogLine]:
-        """Log lines, oldest first; with ``follow`` until the caller stops reading.
+        """Log lines, oldest first: the last ``tail``, and with ``follow`` those that come after.
+
+        ``source`` is ``pod`` (what the container wrote) or ``system`` (what its host wrote; empty
+        where there is no such thing). Without ``follow`` it ends within a few seconds; with it,
+        when the pod is gone or the caller stops reading.
 
         Raises:
             NotFound: no such pod.
@@ -120,8 +124,12 @@ class Provider(Protocol):
 class Prober(Protocol):
     """Climbs the readiness ladder of a serving port."""
 
-    def probe(self, endpoint: str, *, served_name: str, api_key: str | None) -> Readiness:
+    def probe(
+        self, endpoint: str, *, served_name: str, api_key: str | None, deep: bool = True
+    ) -> Readiness:
         """Try ``/health``, then ``/v1/models``, then a one-token completion.
 
-        Stops at the first rung that fails; takes at most its configured timeout per rung.
+        Stops at the first rung that fails; takes at most its configured timeout per rung. With
+        ``deep`` false it stops after ``/v1/models`` and answers ``LISTED`` at best: a cheap look
+        at a pod that has already proved that it answers.
         """
