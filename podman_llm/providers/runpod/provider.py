@@ -1,0 +1,158 @@
+"""RunPod as a provider: REST v2 for pods, our classification on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Final
+
+from podman_llm.config.models import ProviderSettings
+from podman_llm.core.catalog import GpuOffer, ModelEntry
+from podman_llm.core.sight import (
+    CreateOutcome,
+    Gone,
+    Listing,
+    PodSight,
+    Sight,
+    Terminated,
+    TerminateFailed,
+    TerminateOutcome,
+    Unknown,
+)
+from podman_llm.errors import ProviderUnreachable
+from podman_llm.host.clock import Clock
+from podman_llm.providers.base import Account, CreateRequest, LogLine
+from podman_llm.providers.runpod import api, graphql, logs
+from podman_llm.providers.runpod.client import RunpodClient, is_problem, why
+from podman_llm.providers.runpod.outcome import create_outcome
+from podman_llm.providers.wire import NoReply, Reply
+
+_PAGE_LIMIT: Final = "1000"
+_PAGES_MAX: Final = 100
+"""A list that has not ended after 100,000 pods does not end."""
+
+_ACCEPTED: Final = {HTTPStatus.OK, HTTPStatus.NO_CONTENT}
+_NOTHING_TO_END: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
+"""RunPod's own word that there is no such pod, or that it is in no state to be ended again."""
+
+
+class RunpodProvider:
+    """Pods on RunPod.
+
+    Raises:
+        ConfigError: the key cannot be one.
+    """
+
+    def __init__(self, settings: ProviderSettings, api_key: str, clock: Clock) -> None:
+        self._client = RunpodClient(settings, api_key, clock)
+        self._endpoint = settings.endpoint_template
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return "runpod"
+
+    @property
+    def keyed(self) -> bool:
+        """A pod's port is open to the world, so its server always demands the key."""
+        return True
+
+    def gpus(self) -> Sequence[GpuOffer]:
+        """What can be rented now, with stock per data centre.
+
+        Raises:
+            ProviderRefused, ProviderUnreachable: no usable answer.
+        """
+        query = {"include": "AVAILABILITY", "product": "POD"}
+        try:
+            return api.gpu_offers(self._client.fetch("/v2/catalog/gpus", query=query))
+        except api.Malformed as err:
+            raise ProviderUnreachable(f"RunPod: {err}") from err
+
+    def models(self) -> Sequence[ModelEntry]:
+        """The account's Model Repository.
+
+        Raises:
+            ProviderRefused, ProviderUnreachable: no usable answer.
+        """
+        return graphql.models(self._client)
+
+    def create(self, request: CreateRequest) -> CreateOutcome:
+        """POST once, on a connection of its own."""
+        boot = files("podman_llm.providers.runpod").joinpath("boot.py").read_text("utf-8")
+        body = api.create_body(request, boot)
+        reply = self._client.call("POST", "/v2/pods", payload=body, fresh=True)
+        return create_outcome(reply, self._endpoint)
+
+    def list_pods(self) -> Listing | Unknown:
+        """All pages, or Unknown: a list that may lack a pod is no list."""
+        pods: dict[str, PodSight] = {}
+        cursors: set[str] = set()
+        query = {"limit": _PAGE_LIMIT}
+        for number in range(_PAGES_MAX):
+            page = self._page(query, first=number == 0)
+            if isinstance(page, Unknown):
+                return page
+            pods |= {pod.pod_id: pod for pod in page.pods}
+            if page.cursor is None:
+                return Listing(tuple(pods.values()))
+            if page.cursor in cursors:
+                return Unknown("RunPod: the pages of the list go round in a circle")
+            cursors.add(page.cursor)
+            query = {"limit": _PAGE_LIMIT, "cursor": page.cursor}
+        return Unknown("RunPod: the list of pods does not end")
+
+    def _page(self, query: dict[str, str], *, first: bool) -> api.Page | Unknown:
+        reply = self._client.call("GET", "/v2/pods", query=query)
+        if isinstance(reply, NoReply) or reply.status != HTTPStatus.OK:
+            return Unknown(why(reply))
+        try:
+            return api.page(reply.json(), self._endpoint, first=first)
+        except api.Malformed as err:
+            return Unknown(f"RunPod: the list of pods cannot be read: {err}")
+
+    def get(self, pod_id: str) -> Sight:
+        """One pod. Only RunPod's own 404 is Gone; an edge's 404 page says nothing of pods."""
+        reply = self._client.call("GET", api.pod_path(pod_id))
+        if isinstance(reply, NoReply):
+            return Unknown(why(reply))
+        if reply.status == HTTPStatus.NOT_FOUND and is_problem(reply):
+            return Gone()
+        if reply.status != HTTPStatus.OK:
+            return Unknown(why(reply))
+        try:
+            sight = api.pod_sight(reply.json(), self._endpoint)
+        except api.Malformed as err:
+            return Unknown(f"RunPod: the pod cannot be read: {err}")
+        if sight.pod_id != pod_id:
+            return Unknown("RunPod: the answer is about another pod")
+        return sight
+
+    def terminate(self, pod_id: str) -> TerminateOutcome:
+        """DELETE, or the action of that name where DELETE is not allowed."""
+        path = api.pod_path(pod_id)
+        reply = self._client.call("DELETE", path)
+        if isinstance(reply, Reply) and reply.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            order = {"action": "terminate"}
+            reply = self._client.call("POST", f"{path}/action", payload=order)
+        if isinstance(reply, NoReply):
+            return TerminateFailed(why(reply))
+        if reply.status in _ACCEPTED or (reply.status in _NOTHING_TO_END and is_problem(reply)):
+            return Terminated(reply.status)
+        return TerminateFailed(why(reply))
+
+    def logs(self, pod_id: str, *, source: str, tail: int, follow: bool) -> Iterator[LogLine]:
+        """Lines from the event stream.
+
+        Raises:
+            NotFound, ProviderRefused, ProviderUnreachable: no usable answer.
+        """
+        if follow:
+            return logs.follow(self._client, self._clock, pod_id, source=source, count=tail)
+        return logs.tail(self._client, pod_id, source=source, count=tail)
+
+    def account(self) -> Account:
+        """Balance and spend rate, as far as GraphQL still tells them."""
+        return graphql.account(self._client)
