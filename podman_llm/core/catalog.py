@@ -15,7 +15,9 @@ class ModelEntry:
     ``context`` is the largest window the model is published for, in tokens.
     ``vllm_args`` are extra serving arguments, parsers included. ``origin`` is where the entry came
     from: ``bundled``, ``repository`` (the account's own), or ``hub`` (a bare Hugging Face id).
-    ``attention_heads`` must be divisible by the number of GPUs; 0 where it is not known.
+    ``attention_heads`` must be divisible by the number of GPUs, and ``kv_shards`` is into how many
+    parts one token's cache can be cut (its KV heads; 1 for latent attention), beyond which GPUs
+    hold copies; 0 where they are not known.
     """
 
     model_store_id: str
@@ -36,6 +38,7 @@ class ModelEntry:
     source: str
     origin: str = "bundled"
     attention_heads: int = 0
+    kv_shards: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,102 @@
+"""Keys: where they are looked for, and a type that cannot be printed by accident.
+
+A key is looked for in systemd's credentials directory, then in a file of the user's configuration
+directory that nobody else can read, then in the environment, which every child process and crash
+report inherits.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from podman_llm.config.directories import user_config_dir
+from podman_llm.errors import ConfigError, ProviderRefused
+
+RUNPOD_API_KEY: Final = "RUNPOD_API_KEY"
+RUNPOD_ENDPOINT_API_KEY: Final = "RUNPOD_ENDPOINT_API_KEY"
+
+
+@dataclass(frozen=True, repr=False)
+class Secret:
+    """A key that shows itself only to who calls ``reveal``. ``origin`` says where it was found."""
+
+    _value: str
+    origin: str
+
+    def reveal(self) -> str:
+        """The key itself: for a header, never for a message."""
+        return self._value
+
+    def __repr__(self) -> str:
+        """Never the key."""
+        return f"Secret(*** from {self.origin})"
+
+    __str__ = __repr__
+
+
+def find_secret(variable: str, environ: Mapping[str, str] | None = None) -> Secret | None:
+    """The secret named by its environment variable, from the first place that has it.
+
+    The file names are the variable's in lower case.
+
+    Raises:
+        ConfigError: a key file that others can read, or a key with white space inside.
+    """
+    environ = os.environ if environ is None else environ
+    name = variable.lower()
+    if directory := environ.get("CREDENTIALS_DIRECTORY"):
+        credential = Path(directory) / name
+        if credential.is_file():  # systemd owns its mode
+            return _secret(_read(credential), str(credential))
+    own = user_config_dir(environ) / name
+    if own.is_file():
+        _require_private(own)
+        return _secret(_read(own), str(own))
+    value = environ.get(variable, "")
+    return _secret(value, f"environment {variable}") if value.strip() else None
+
+
+def require_runpod_key(environ: Mapping[str, str] | None = None) -> Secret:
+    """The RunPod API key.
+
+    Raises:
+        ProviderRefused: there is none; the message says how to get one.
+        ConfigError: as ``find_secret``.
+    """
+    secret = find_secret(RUNPOD_API_KEY, environ)
+    if secret is None:
+        raise ProviderRefused(
+            "no RunPod API key. Make one in the RunPod console (console.runpod.io) under Settings,"
+            f" API Keys, then `export {RUNPOD_API_KEY}=...`, or keep it in"
+            f" {user_config_dir(environ) / RUNPOD_API_KEY.lower()} with mode 0600.",
+            hint="`podman-llm up --demo` shows everything without an account or a key.",
+        )
+    return secret
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path}: the key cannot be read: {type(err).__name__}") from err
+
+
+def _require_private(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise ConfigError(
+            f"{path}: a key that others can read (mode {mode:04o}) is not used",
+            hint=f"chmod 600 {path}",
+        )
+
+
+def _secret(value: str, origin: str) -> Secret:
+    key = value.strip()
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"{origin}: the key is empty or has characters that no key has")
+    return Secret(key, origin)
