@@ -1,0 +1,113 @@
+"""The proxy put together: routes, the one middleware, what is closed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from podman_llm.cache.base import Cache
+from podman_llm.config.models import Settings
+from podman_llm.core.completion import Endpoint
+from podman_llm.errors import ConfigError
+from podman_llm.host.clock import Clock
+from podman_llm.proxy.activity import Activity
+from podman_llm.proxy.admin import Admin, StateView
+from podman_llm.proxy.handlers import Handlers
+from podman_llm.proxy.middleware import Boundary, Gate
+from podman_llm.proxy.pipeline import Pipeline
+from podman_llm.proxy.shelf import Shelf
+from podman_llm.proxy.targets import Targets
+from podman_llm.upstreams.base import Upstream
+
+# Plain routes are found by one look-up, the pattern that takes all the rest by a search.
+_BASES: Final = ("/v1", "", "/nocache/v1", "/nocache")
+_WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bound
+
+
+def build_app(
+    *,
+    settings: Settings,
+    targets: Targets,
+    cache: Cache | None,
+    cache_problem: str,
+    upstream: Upstream,
+    clock: Clock,
+    request_ids: Callable[[], str],
+    activity: Activity,
+    state_view: StateView,
+) -> web.Application:
+    """The application of one worker. It owns ``cache`` and ``upstream`` and closes them.
+
+    ``cache_problem`` says why ``cache`` is None although one is wanted. Raises ConfigError.
+    """
+    gate = _gate(settings)
+    shelf = Shelf(cache=cache, settings=settings, clock=clock)
+    pipeline = Pipeline(
+        shelf=shelf, upstream=upstream, activity=activity, client_keys_are_ours=gate.has_keys
+    )
+    boundary = Boundary(gate=gate, targets=targets, activity=activity, request_ids=request_ids)
+    app = web.Application(
+        middlewares=[boundary.middleware()], client_max_size=settings.proxy.max_body_bytes
+    )
+    app.on_response_prepare.append(boundary.stamp)
+    admin = Admin(
+        settings=settings,
+        gate=gate,
+        cache=shelf.cache,
+        cache_problem=cache_problem,
+        clock=clock,
+        state_view=state_view,
+    )
+    handlers = Handlers(pipeline, max_body_bytes=settings.proxy.max_body_bytes)
+    app.add_routes(_routes(admin, handlers, is_profiled=settings.enable_profiling))
+
+    async def close(_app: web.Application) -> None:
+        await shelf.settle()
+        await upstream.close()
+        if cache is not None:
+            await cache.close()
+
+    app.on_cleanup.append(close)
+    return app
+
+
+def _routes(admin: Admin, handlers: Handlers, *, is_profiled: bool) -> list[web.RouteDef]:
+    own = [web.get("/health", admin.health), web.get("/metrics", admin.metrics)]
+    if is_profiled:
+        own.append(web.get("/debug/cache", admin.debug_cache))
+    paths = [f"{base}/{endpoint}" for base in _BASES for endpoint in Endpoint]
+    return [
+        *own,
+        *(web.route("*", path, handlers.answer) for path in paths),
+        web.route("*", "/{path:.*}", handlers.answer),
+    ]
+
+
+def _gate(settings: Settings) -> Gate:
+    own = () if settings.proxy.host in _WILDCARD_HOSTS else (settings.proxy.host,)
+    return Gate(
+        hosts=(*own, *settings.proxy.allowed_hosts),
+        origins=settings.proxy.allowed_origins,
+        keys=load_keys(settings.proxy.api_keys_file) if settings.proxy.api_keys_file else (),
+    )
+
+
+def load_keys(path: Path) -> tuple[str, ...]:
+    """The client keys in ``path``, one per line; blank lines and ``#`` comments do not count.
+
+    Raises:
+        ConfigError: the file cannot be read, or names no key, which must not mean that all may ask.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"proxy.api_keys_file: {path} cannot be read: {err}") from err
+    keys = tuple(line for line in lines if line and not line.startswith("#"))
+    if not keys:
+        raise ConfigError(
+            f"proxy.api_keys_file: {path} has no key in it", hint="Write one key per line."
+        )
+    return keys

@@ -1,0 +1,76 @@
+"""Errors as OpenAI clients read them, each naming who failed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from aiohttp import web
+
+from podman_llm.errors import UpstreamError
+
+RETRY_SECONDS: Final = 2
+"""When to try again after a failure that is over by itself. Clients honour at most 60."""
+
+_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "invalid_request_error",
+}
+
+
+class Refusal(Exception):
+    """A request that we answer ourselves, with an error.
+
+    ``code`` is for programs, ``message`` for people; ``param`` names the field at fault.
+    ``retry_after`` is in seconds, None where trying again changes nothing.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        param: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.retry_after = retry_after
+
+
+def from_upstream_error(err: UpstreamError, served_by: str) -> Refusal:
+    """What the client is told when the upstream failed before anything was passed on."""
+    code = "upstream_timeout" if err.status == 504 else "upstream_failed"  # noqa: PLR2004 - HTTP
+    return Refusal(err.status, f"{served_by}: {err}.", code=code, retry_after=RETRY_SECONDS)
+
+
+def render(refusal: Refusal) -> web.Response:
+    """The error as a response. The message says ``podman-llm:``, as no upstream's does."""
+    headers = {"Content-Type": "application/json"}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(refusal.retry_after)
+    error = {
+        "message": f"podman-llm: {refusal.message}",
+        "type": _TYPES.get(refusal.status, "server_error"),
+        "param": refusal.param,
+        "code": refusal.code,
+    }
+    return json_response({"error": error}, status=refusal.status, headers=headers)
+
+
+def json_response(
+    value: Any,  # noqa: ANN401 - any JSON
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """``value`` as JSON."""
+    given = headers or {"Content-Type": "application/json"}
+    return web.Response(status=status, body=json.dumps(value).encode(), headers=given)

@@ -1,0 +1,86 @@
+"""Requests as they come in: read, understood as far as needed, handed to the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from podman_llm.core.routing import MODELS, Route, locate, parse_cache_control
+from podman_llm.proxy.envelope import Refusal, json_response
+from podman_llm.proxy.middleware import MARKS
+from podman_llm.proxy.pipeline import Pipeline
+from podman_llm.proxy.shelf import LARGE_BYTES, Ask
+
+
+class Handlers:
+    """Everything that is meant for the upstream."""
+
+    def __init__(self, pipeline: Pipeline, *, max_body_bytes: int) -> None:
+        self._pipeline = pipeline
+        self._max_body_bytes = max_body_bytes
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer from the cache or the upstream; raises Refusal."""
+        route = locate(request.rel_url.raw_path)
+        if route.path == MODELS and request.method == hdrs.METH_GET:
+            names = _names_while_waiting(request)
+            if names:
+                return _model_list(names)
+        body = await self._read(request)
+        document = None
+        if route.endpoint and request.method == hdrs.METH_POST:
+            document = await _parse(body)
+        return await self._pipeline.answer(request, _ask(request, route, body, document))
+
+    async def _read(self, request: web.Request) -> bytes:
+        if (request.content_length or 0) > self._max_body_bytes:
+            # Told before the body is sent, not after 64 MB of it.
+            raise web.HTTPRequestEntityTooLarge(
+                max_size=self._max_body_bytes, actual_size=request.content_length or 0
+            )
+        return await request.read()
+
+
+def _ask(
+    request: web.Request, route: Route, body: bytes, document: Mapping[str, Any] | None
+) -> Ask:
+    headers = request.headers
+    return Ask(
+        route=route,
+        query=request.rel_url.raw_query_string,
+        body=body,
+        document=document,
+        directives=parse_cache_control(headers.get(hdrs.CACHE_CONTROL, "")),
+        session=headers.get("x-session-id", ""),
+    )
+
+
+async def _parse(body: bytes) -> Mapping[str, Any] | None:
+    """The JSON object, or None for JSON of another kind: the upstream's own words on it are best.
+
+    Raises Refusal for what is no JSON at all.
+    """
+    try:
+        large = len(body) > LARGE_BYTES
+        document = await asyncio.to_thread(json.loads, body) if large else json.loads(body)
+    except (ValueError, RecursionError) as err:
+        why = "nested too deeply" if isinstance(err, RecursionError) else str(err)
+        raise Refusal(400, f"the body is not valid JSON: {why}.", code="invalid_json") from err
+    return document if isinstance(document, dict) else None
+
+
+def _names_while_waiting(request: web.Request) -> tuple[str, ...]:
+    target = request[MARKS].target
+    return target.served_names if target.url is None else ()
+
+
+def _model_list(names: tuple[str, ...]) -> web.Response:
+    """The list that the pod will give, so that "fetch models" works while it boots."""
+    models = [
+        {"id": name, "object": "model", "created": 0, "owned_by": "podman-llm"} for name in names
+    ]
+    return json_response({"object": "list", "data": models})

@@ -1,0 +1,85 @@
+"""The numbers of ``/metrics``: flat JSON for ``curl`` and ``jq``, or text for Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from podman_llm.cache.base import CacheStats
+from podman_llm.state.activity import ActivitySummary
+from podman_llm.telemetry.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All workers together; ``cache`` is None where nothing is kept. Times are seconds."""
+
+    activity: ActivitySummary
+    cache: CacheStats | None
+    uptime: float
+    pod_state: str
+
+    def as_json(self) -> dict[str, object]:
+        """The numbers by the names that people look for."""
+        activity, cache = self.activity, self.cache
+        return {
+            "requests": activity.requests,
+            "in_flight": activity.in_flight,
+            "errors": activity.errors,
+            "cache_hits": activity.hits,
+            "cache_misses": activity.misses,
+            "cache_bypassed": activity.bypassed,
+            "cache_hit_rate": round(activity.hit_rate or 0.0, 4),
+            "cache_entries": cache.entries if cache else 0,
+            "cache_size_bytes": cache.size_bytes if cache else 0,
+            "cache_max_entries": cache.max_entries if cache else 0,
+            "cache_max_bytes": cache.max_bytes if cache else 0,
+            "cache_healthy": cache.healthy if cache else False,
+            "last_request_at": activity.last_counted_at,
+            "uptime_seconds": round(self.uptime, 3),
+            "pod_state": self.pod_state,
+        }
+
+    def as_metrics(self) -> list[Metric]:
+        """The same for a scraper; rates and totals are its own to compute."""
+        activity = self.activity
+        requests = ("hit", activity.hits), ("miss", activity.misses), ("bypass", activity.bypassed)
+        name = "podman_llm_requests_total"
+        meaning = "Requests answered from the cache or meant for the upstream."
+        return [
+            *(Metric(name, "counter", meaning, count, {"cache": word}) for word, count in requests),
+            Metric(
+                "podman_llm_errors_total",
+                "counter",
+                "Requests that we answered with a 5xx, or whose answer was cut.",
+                activity.errors,
+            ),
+            Metric(
+                "podman_llm_requests_in_flight",
+                "gauge",
+                "Requests that keep the upstream busy now.",
+                activity.in_flight,
+            ),
+            *self._cache_metrics(),
+            Metric("podman_llm_uptime_seconds", "gauge", "Age of this worker.", self.uptime),
+            Metric(
+                "podman_llm_pod_state",
+                "gauge",
+                "1, with the phase of the pod as a label.",
+                1,
+                {"state": self.pod_state},
+            ),
+        ]
+
+    def _cache_metrics(self) -> list[Metric]:
+        if self.cache is None:
+            return []
+        return [
+            Metric("podman_llm_cache_entries", "gauge", "Answers kept.", self.cache.entries),
+            Metric("podman_llm_cache_bytes", "gauge", "Their size.", self.cache.size_bytes),
+            Metric(
+                "podman_llm_cache_healthy",
+                "gauge",
+                "1 while the cache's disk works.",
+                int(self.cache.healthy),
+            ),
+        ]

@@ -1,0 +1,89 @@
+"""One worker's life: serve on a socket that is handed in, stop without dropping an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import ssl
+from typing import Final
+
+from aiohttp import web
+
+from podman_llm.telemetry import names
+
+_log = logging.getLogger(__name__)
+_BACKLOG: Final = 1024
+_MAX_HEADER_BYTES: Final = 64 * 1024
+_LOOK_SECONDS: Final = 0.02
+# What is still running after the drain is cut; this is only for it to notice.
+_CUT_SECONDS: Final = 0.5
+
+
+async def serve(
+    app: web.Application,
+    sock: socket.socket,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    drain_seconds: float,
+    lifeline_fd: int | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or ``stop``; then close the listener at once and drain.
+
+    ``sock`` listens already and may be shared with other workers: closing our end of it refuses
+    nobody. Answers in flight get ``drain_seconds``; what is left then is reset, never ended
+    cleanly. ``lifeline_fd`` ends when the daemon does; the worker serves on, because an editor must
+    not lose its endpoint to a crash of the control plane.
+    """
+    stop = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if lifeline_fd is not None:
+        loop.add_reader(lifeline_fd, _note_orphaned, loop, lifeline_fd)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        # A client that leaves cancels its handler, and that closes the upstream's connection.
+        handler_cancellation=True,
+        max_line_size=_MAX_HEADER_BYTES,
+        max_field_size=_MAX_HEADER_BYTES,
+        shutdown_timeout=_CUT_SECONDS,
+    )
+    await runner.setup()
+    site = web.SockSite(runner, sock, ssl_context=ssl_context, backlog=_BACKLOG)
+    try:
+        await site.start()
+        await stop.wait()
+        await site.stop()
+        await _drain(runner, drain_seconds)
+    finally:
+        await runner.cleanup()
+        if lifeline_fd is not None:
+            loop.remove_reader(lifeline_fd)
+
+
+async def _drain(runner: web.AppRunner, seconds: float) -> None:
+    """Let connections finish what they are at; idle ones are closed at once."""
+    server = runner.server
+    if server is None:
+        return
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    await asyncio.sleep(0)  # a request that has just been read shall be seen as running
+    server.pre_shutdown()
+    _log.info(names.PROXY_DRAINING, extra={"connections": len(server.connections)})
+    while server.connections and loop.time() < deadline:  # noqa: ASYNC110 - aiohttp tells nobody
+        await asyncio.sleep(_LOOK_SECONDS)
+    if server.connections:
+        _log.warning(names.PROXY_UNDRAINED, extra={"connections": len(server.connections)})
+
+
+def _note_orphaned(loop: asyncio.AbstractEventLoop, lifeline_fd: int) -> None:
+    if os.read(lifeline_fd, 1) == b"":
+        loop.remove_reader(lifeline_fd)
+        _log.warning(names.DAEMON_GONE)

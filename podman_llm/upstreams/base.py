@@ -1,0 +1,85 @@
+"""The contract of an upstream: one call, one answer, in bytes.
+
+- ``send`` returns once status and headers are there, or raises UpstreamUnreachable: then not one
+  byte of an answer came, and another upstream may be asked unseen.
+- ``Answer.read`` gives bytes as they arrive, decoded from any content encoding, ``b""`` at the end.
+  It raises UpstreamBroke when the transport says that the end is missing.
+- ``Answer.close`` before the end closes the connection, which is how a model server learns that
+  nobody listens; after the end it does nothing. Cancelling ``send`` or ``read`` closes likewise.
+- A status of 400 and above is an answer like any other, never an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+Headers = tuple[tuple[str, str], ...]
+
+HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that speak of one connection and are never passed on (RFC 9110 §7.6.1)."""
+
+
+def end_to_end(headers: Iterable[tuple[str, str]], *, but: frozenset[str]) -> Headers:
+    """The headers to pass on: none of one connection, none of ``but`` (lower-case names)."""
+    headers = tuple(headers)
+    named = next((value for name, value in headers if name.lower() == "connection"), "")
+    dropped = HOP_BY_HOP | but
+    if named and named.lower() not in {"keep-alive", "close"}:
+        dropped |= {token.strip().lower() for token in named.split(",")}
+    return tuple((name, value) for name, value in headers if name.lower() not in dropped)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to ask: an absolute, encoded ``url``, end-to-end ``headers``, the ``body`` untouched."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+
+
+class Answer(Protocol):
+    """An answer that has begun."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Headers:
+        """End-to-end headers; those of a length or encoding that no longer hold are left out."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type, lower-case, without parameters; empty if none was given."""
+
+    async def read(self) -> bytes:
+        """The next bytes, as soon as there are any; ``b""`` at the end."""
+
+    def close(self) -> None:
+        """Be done with it, at its end or before."""
+
+
+class Upstream(Protocol):
+    """Whoever answers."""
+
+    async def send(self, call: Call) -> Answer:
+        """Ask, and wait for status and headers."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
