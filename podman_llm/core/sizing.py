@@ -82,10 +82,13 @@ def vram_need_gb(model: ModelEntry, context: int, gpu_count: int = 1) -> float:
 
 
 def largest_window(model: ModelEntry, vram_gb: float, gpu_count: int) -> int:
-    """Tokens that fit, at most the model's own window, in whole steps; 0 when none do."""
+    """Tokens that fit, in whole steps, at most the model's own window where that is known."""
+    if not model.kv_bytes_per_token:
+        return model.context
     room = vram_gb * gpu_count * USABLE_SHARE - vram_need_gb(model, 0, gpu_count)
     tokens = math.floor(max(0.0, room) * 1e9 / _cache_bytes_per_token(model, gpu_count))
-    return model.context if tokens >= model.context else tokens // _WINDOW_STEP * _WINDOW_STEP
+    is_whole = 0 < model.context <= tokens
+    return model.context if is_whole else tokens // _WINDOW_STEP * _WINDOW_STEP
 
 
 def fewest_gpus(model: ModelEntry, vram_gb: float, context: int, limit: int) -> int | None:
@@ -103,7 +106,8 @@ def windows(model: ModelEntry, asked: int | None = None) -> tuple[int, ...]:
     """The windows to try, largest first: the one asked for, else those that serve an agent."""
     if asked is not None:
         return (asked,)
-    return tuple(sorted({min(window, model.context) for window in WINDOWS}, reverse=True))
+    own = model.context or max(WINDOWS)
+    return tuple(sorted({min(window, own) for window in WINDOWS}, reverse=True))
 
 
 def size(model: ModelEntry, offers: Sequence[GpuOffer], wishes: Wishes) -> Sizing:
@@ -190,7 +194,8 @@ def _in_cloud(
     price = offer.secure_price if is_secure else offer.community_price
     limit = offer.max_count_secure if is_secure else offer.max_count_community
     if not price or limit < (wishes.gpu_count or 1):
-        yield Excluded(what, Why.NOT_SOLD, f"not sold there in that number (at most {limit})")
+        reason = f"at most {limit} in one pod" if price else "not sold there"
+        yield Excluded(what, Why.NOT_SOLD, reason)
         return
     count = _count(model, offer, wishes, window, limit)
     if count is None:
