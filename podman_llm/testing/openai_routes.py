@@ -1,0 +1,192 @@
+"""The HTTP face of vLLM: routes, the key, unknown paths, and the double's own admin routes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import secrets
+import time
+import uuid
+from dataclasses import asdict
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from podman_llm.testing.openai_backend import Backend
+from podman_llm.testing.openai_chat import admit_chat
+from podman_llm.testing.openai_errors import Json, Refused
+from podman_llm.testing.openai_faults import fault_from
+from podman_llm.testing.openai_generation import generation_handler
+from podman_llm.testing.openai_tally import Received
+from podman_llm.testing.openai_wire import answer, dress
+
+_ADMIN = "/_double/"
+_MAX_BODY = 64 * 1024 * 1024
+_GENERATORS = {
+    "/v1/chat/completions": admit_chat,
+}
+
+
+def build_app(backend: Backend) -> web.Application:
+    """The application of one double."""
+    app = web.Application(middlewares=[_front(backend)], client_max_size=_MAX_BODY)
+    for path, admit in _GENERATORS.items():
+        app.router.add_route("POST", path, generation_handler(backend, admit))
+    for path, handler in _plain_routes(backend).items():
+        app.router.add_route("GET", path, handler)
+    _add_admin(app, backend)
+
+    async def dressed(request: web.Request, response: web.StreamResponse) -> None:
+        request_id = None
+        if backend.config.request_id_headers:
+            request_id = request.headers.get("x-request-id") or uuid.uuid4().hex
+        dress(response, request_id=request_id)
+
+    app.on_response_prepare.append(dressed)
+    return app
+
+
+def _front(backend: Backend) -> Middleware:
+    @web.middleware
+    async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(_ADMIN):
+            return await handler(request)
+        await _note(backend, request)
+        early = _preflight(request) or _unauthorized(backend, request)
+        if early is not None:
+            return early
+        try:
+            return await handler(request)
+        except Refused as refused:
+            return answer(refused.status, refused.body)
+        except web.HTTPMethodNotAllowed as error:
+            response = answer(error.status, {"detail": "Method Not Allowed"})
+            response.headers["allow"] = ", ".join(sorted(error.allowed_methods))
+            return response
+        except web.HTTPNotFound:
+            return answer(404, {"detail": "Not Found"})
+        except asyncio.CancelledError:
+            backend.tally.change(cancelled=1)
+            raise
+
+    return front
+
+
+async def _note(backend: Backend, request: web.Request) -> None:
+    headers = tuple((name.decode(), value.decode("latin-1")) for name, value in request.raw_headers)
+    body = await request.read()
+    backend.tally.receive(Received(request.method, request.path_qs, headers, body))
+
+
+def _preflight(request: web.Request) -> web.Response | None:
+    """What starlette answers a browser's preflight from an origin that is not allowed."""
+    if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
+        return None
+    asked = ("Access-Control-Request-" + part for part in ("Method", "Headers", "Private-Network"))
+    headers = {
+        "vary": ", ".join(("Origin", *asked)),
+        "access-control-allow-methods": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY",
+        "access-control-max-age": "600",
+    }
+    wanted = request.headers.get("access-control-request-headers")
+    if wanted is not None:
+        headers["access-control-allow-headers"] = wanted
+    return web.Response(status=400, text="Disallowed CORS origin", headers=headers)
+
+
+def _unauthorized(backend: Backend, request: web.Request) -> web.Response | None:
+    wanted = backend.config.api_key_sha256
+    if not wanted or not request.path.startswith("/v1") or request.method == "OPTIONS":
+        return None
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    given = hashlib.sha256(key.encode()).hexdigest()
+    if scheme.lower() == "bearer" and hmac.compare_digest(given, wanted.lower()):
+        return None
+    return answer(401, {"error": "Unauthorized"})
+
+
+def _plain_routes(backend: Backend) -> dict[str, Handler]:
+    config = backend.config
+
+    async def health(_request: web.Request) -> web.Response:
+        return web.Response(status=200 if backend.engine.is_healthy else 503)
+
+    async def version(_request: web.Request) -> web.Response:
+        return answer(200, {"version": config.version})
+
+    async def load(_request: web.Request) -> web.Response:
+        # Stays 0 under any load: vLLM counts only with --enable-server-load-tracking.
+        return answer(200, {"server_load": 0})
+
+    async def models(_request: web.Request) -> web.Response:
+        return answer(
+            200,
+            {
+                "object": "list",
+                "data": [_model_card(backend, name) for name in config.served_names],
+            },
+        )
+
+    return {
+        "/health": health,
+        "/ping": health,
+        "/version": version,
+        "/load": load,
+        "/v1/models": models,
+    }
+
+
+def _model_card(backend: Backend, name: str) -> Json:
+    created = int(time.time())
+    permission = {
+        "id": f"modelperm-{secrets.token_hex(8)}",
+        "object": "model_permission",
+        "created": created,
+        "allow_create_engine": False,
+        "allow_sampling": True,
+        "allow_logprobs": True,
+        "allow_search_indices": False,
+        "allow_view": True,
+        "allow_fine_tuning": False,
+        "organization": "*",
+        "group": None,
+        "is_blocking": False,
+    }
+    return {
+        "id": name,
+        "object": "model",
+        "created": created,
+        "owned_by": "vllm",
+        "root": backend.config.model_root or backend.config.model,
+        "parent": None,
+        "max_model_len": backend.config.max_model_len,
+        "permission": [permission],
+    }
+
+
+def _add_admin(app: web.Application, backend: Backend) -> None:
+    async def add(request: web.Request) -> web.Response:
+        try:
+            fault = fault_from(json.loads(await request.read()))
+        except ValueError as error:
+            return answer(400, {"detail": str(error)})
+        backend.faults.add(fault)
+        return answer(201, asdict(fault))
+
+    async def pending(_request: web.Request) -> web.Response:
+        return answer(200, {"faults": [asdict(fault) for fault in backend.faults.pending()]})
+
+    async def clear(_request: web.Request) -> web.Response:
+        backend.faults.clear()
+        return web.Response(status=204)
+
+    async def state(_request: web.Request) -> web.Response:
+        return answer(200, backend.tally.summary())
+
+    faults = f"{_ADMIN}faults"
+    app.router.add_route("POST", faults, add)
+    app.router.add_route("GET", faults, pending)
+    app.router.add_route("DELETE", faults, clear)
+    app.router.add_route("GET", f"{_ADMIN}state", state)

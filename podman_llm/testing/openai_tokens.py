@@ -1,0 +1,72 @@
+"""Tokens without a tokenizer: pieces of about four characters, with stable ids."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from podman_llm.testing.openai_errors import Json
+from podman_llm.testing.openai_validation import text_of
+
+# Special marks whole, words and numbers in short pieces with the space before them, a run of
+# white space without its last character, then single characters.
+_PIECE = re.compile(
+    r"<\|im_(?:start|end)\|>| ?[A-Za-z]{1,5}| ?[0-9]{1,3}|\s+(?=\s)|\s|.", re.DOTALL
+)
+_MARKS = {"<|im_start|>": 1, "<|im_end|>": 2}
+END_ID = 2
+_FIRST_FREE_ID = 3
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of text; empty for the first half of a character that needs two tokens."""
+
+    text: str
+    id: int
+
+
+class Vocabulary:
+    """Gives each piece an id below ``size``, the same in every run.
+
+    Ids come from a checksum, so two pieces may share one. What an id was last used for is kept,
+    so that text which was tokenized here can be detokenized.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._seen: dict[int, str] = {identity: mark for mark, identity in _MARKS.items()}
+
+    def tokens(self, text: str) -> Iterator[Token]:
+        """``text`` in pieces; joined they are the text again."""
+        for match in _PIECE.finditer(text):
+            piece = match.group()
+            if not piece.isascii():
+                yield Token("", self._id(f"first half of {piece}"))
+            yield self.token(piece)
+
+    def token(self, piece: str) -> Token:
+        """One piece with its id."""
+        identity = self._id(piece)
+        self._seen[identity] = piece
+        return Token(piece, identity)
+
+    def text(self, ids: Iterable[int]) -> str:
+        """The text of ``ids``; an id not seen yet is an empty piece."""
+        return "".join(self._seen.get(identity, "") for identity in ids)
+
+    def _id(self, piece: str) -> int:
+        free = self.size - _FIRST_FREE_ID
+        return _MARKS.get(piece) or zlib.crc32(piece.encode()) % free + _FIRST_FREE_ID
+
+
+def render_chat(body: Json) -> str:
+    """The prompt that a ChatML template makes of a conversation."""
+    parts = [f"<|im_start|>{m['role']}\n{text_of(m.get('content'))}" for m in body["messages"]]
+    prompt = "<|im_end|>\n".join(parts)
+    if body.get("continue_final_message"):
+        return prompt
+    opening = "<|im_start|>assistant\n" if body.get("add_generation_prompt", True) else ""
+    return f"{prompt}<|im_end|>\n{opening}"
