@@ -1,0 +1,77 @@
+"""The disk tier for the event loop: its calls run in two threads of their own.
+
+One thread reads and one writes, so that no answer waits behind another one being stored. A disk
+that hangs costs a request a bounded wait, and a bounded number of requests their entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from podman_llm.cache.base import CacheStats, Entry
+from podman_llm.cache.disk import DiskStore
+
+T = TypeVar("T")
+
+_PATIENCE_SECONDS = 5.0  # longer than the store waits for a lock; more means that the disk hangs
+_MOST_WAITING = 64  # calls at once; beyond it the disk is too slow to be of use
+
+
+class DiskCache:
+    """The contract of ``cache.base`` over a ``DiskStore``."""
+
+    def __init__(self, store: DiskStore) -> None:
+        self._store = store
+        self._reader = ThreadPoolExecutor(1, "cache-read")
+        self._writer = ThreadPoolExecutor(1, "cache-write")
+        self._places = threading.Semaphore(_MOST_WAITING)
+        self._is_closed = False
+
+    async def get(self, key: str) -> Entry | None:
+        """The entry, now the most recently used; None if there is none, or the disk is stuck."""
+        return await self._run(self._reader, lambda: self._store.read(key), None)
+
+    async def put(self, key: str, entry: Entry) -> None:
+        """Keep an entry, evicting the least recently used beyond the limits."""
+        await self._run(self._writer, lambda: self._store.write(key, entry), None)
+
+    async def touch(self, keys: Iterable[str]) -> None:
+        """Count entries as just used, because another tier gave them."""
+        await self._run(self._writer, lambda: self._store.touch(keys), None)
+
+    async def clear(self) -> int:
+        """Drop everything; how many entries went."""
+        return await self._run(self._writer, self._store.clear, 0)
+
+    async def stats(self) -> CacheStats:
+        """How full it is."""
+        stuck = CacheStats(0, 0, 0, 0, healthy=False, problem="cache: the disk does not answer")
+        return await self._run(self._reader, self._store.stats, stuck)
+
+    def generation(self) -> object:
+        """Another value whenever answers that came from here stop being good. Does not block."""
+        return self._store.generation()
+
+    async def close(self) -> None:
+        """Let what was put reach the disk, then let go of files and threads."""
+        for thread in (self._writer, self._reader):
+            await self._run(thread, self._store.close, None)
+        self._is_closed = True
+        for thread in (self._writer, self._reader):
+            thread.shutdown(wait=False)
+
+    async def _run(self, thread: ThreadPoolExecutor, job: Callable[[], T], otherwise: T) -> T:
+        if self._is_closed or not self._places.acquire(blocking=False):
+            return otherwise
+        running = thread.submit(job)
+        # Given back by the job, not by who waits for it: a job given up still holds the disk.
+        running.add_done_callback(lambda _: self._places.release())
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await asyncio.wrap_future(running)
+        except TimeoutError:
+            return otherwise

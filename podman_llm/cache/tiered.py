@@ -1,0 +1,77 @@
+"""Memory over disk: the first answer costs a thread's work, the next ones a dictionary's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from podman_llm.cache.base import Cache, CacheStats, Entry
+from podman_llm.cache.memory import MemoryCache
+
+
+class SharedCache(Cache, Protocol):
+    """A tier that outlives this process and that others use too."""
+
+    def generation(self) -> object:
+        """Another value whenever answers that came from here stop being good. Does not block."""
+
+    async def touch(self, keys: Iterable[str]) -> None:
+        """Count entries as just used, because another tier gave them."""
+
+
+class TieredCache:
+    """A memory tier of this process over a tier shared with others.
+
+    Both keep what is put; what is only in the shared tier is fetched up. When the shared tier's
+    generation moves on (a clearing, or an answer replaced, by anybody), memory is dropped before
+    it is asked again. Hits in memory are told to the shared tier before it next has to choose
+    whom to evict, so that the most wanted entries do not look like the least wanted.
+    """
+
+    def __init__(self, memory: MemoryCache, shared: SharedCache) -> None:
+        self._memory = memory
+        self._shared = shared
+        self._generation = shared.generation()
+        self._used: set[str] = set()
+
+    async def get(self, key: str) -> Entry | None:
+        """The entry from the nearest tier that has it."""
+        generation = self._shared.generation()
+        if generation != self._generation:
+            self._generation = generation
+            await self._memory.clear()
+        entry = await self._memory.get(key)
+        if entry is not None:
+            self._used.add(key)
+            return entry
+        entry = await self._shared.get(key)
+        if entry is not None and self._shared.generation() == generation:
+            await self._memory.put(key, entry)
+        return entry
+
+    async def put(self, key: str, entry: Entry) -> None:
+        """Keep an entry in both tiers; from memory it is given at once."""
+        await self._memory.put(key, entry)
+        await self._tell_used()
+        await self._shared.put(key, entry)
+
+    async def clear(self) -> int:
+        """Drop everything; how many entries the shared tier had."""
+        await self._memory.clear()
+        self._used.clear()
+        return await self._shared.clear()
+
+    async def stats(self) -> CacheStats:
+        """How full the shared tier is; it holds what memory holds, and more."""
+        return await self._shared.stats()
+
+    async def close(self) -> None:
+        """Let go of both tiers."""
+        await self._tell_used()
+        await self._shared.close()
+        await self._memory.close()
+
+    async def _tell_used(self) -> None:
+        if self._used:
+            used, self._used = self._used, set()
+            await self._shared.touch(used)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from podman_llm.cache.base import Cache, Entry
+from podman_llm.cache.disk import open_disk_cache
+from podman_llm.cache.threaded import DiskCache
+from podman_llm.testing.clock import FakeClock
+from tests.contracts.cache import ENTRY, MAX_BYTES, MAX_ENTRIES, CacheContract, key
+
+
+def disk_cache(directory: Path) -> DiskCache:
+    store = open_disk_cache(
+        directory, max_entries=MAX_ENTRIES, max_bytes=MAX_BYTES, clock=FakeClock()
+    )
+    return DiskCache(store)
+
+
+class TestDiskCache(CacheContract):
+    @pytest.fixture
+    async def cache(self, tmp_path: Path) -> AsyncIterator[Cache]:
+        cache = disk_cache(tmp_path / "cache")
+        yield cache
+        await cache.close()
+
+
+class _StuckStore:
+    """A store on a disk that hangs until it is let go."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def read(self, _: str) -> Entry | None:
+        self.released.wait()
+        return ENTRY
+
+    def write(self, *_: object) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+async def stuck(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[_StuckStore]:
+    monkeypatch.setattr("podman_llm.cache.threaded._PATIENCE_SECONDS", 0.05)
+    store = _StuckStore()
+    yield store
+    store.released.set()
+
+
+async def test_a_disk_that_hangs_costs_a_bounded_wait(stuck: _StuckStore) -> None:
+    cache = DiskCache(stuck)  # type: ignore[arg-type] # the part of a store that is asked
+    assert await cache.get(key(1)) is None
+    await cache.put(key(1), ENTRY)
+    stuck.released.set()
+    assert await cache.get(key(1)) == ENTRY
+    await cache.close()
+
+
+async def test_no_more_wait_for_a_stuck_disk_than_there_are_places(
+    stuck: _StuckStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podman_llm.cache.threaded._MOST_WAITING", 1)
+    monkeypatch.setattr("podman_llm.cache.threaded._PATIENCE_SECONDS", 30)
+    cache = DiskCache(stuck)  # type: ignore[arg-type] # as above
+    first = asyncio.create_task(cache.get(key(1)))
+    await asyncio.sleep(0)
+    assert await cache.get(key(2)) is None  # at once: the only place is taken
+    stuck.released.set()
+    assert await first == ENTRY
+    assert await cache.get(key(2)) == ENTRY
+    await cache.close()
+
+
+async def test_after_closing_it_is_empty_and_takes_nothing(tmp_path: Path) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    await cache.put(key(1), ENTRY)
+    await cache.close()
+    await cache.put(key(2), ENTRY)
+    assert await cache.get(key(1)) is None
+    await cache.close()
+
+
+async def test_what_was_put_before_closing_is_there_for_the_next(tmp_path: Path) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    put = asyncio.create_task(cache.put(key(1), ENTRY))
+    await asyncio.sleep(0)
+    await cache.close()
+    await put
+    again = disk_cache(tmp_path / "cache")
+    assert await again.get(key(1)) == ENTRY
+    await again.close()
