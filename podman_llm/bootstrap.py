@@ -1,0 +1,308 @@
+"""Puts the parts together: the only module that names concrete adapters.
+
+Each function imports what its process needs and no more: a proxy worker never loads ``requests``,
+the daemon never loads ``aiohttp``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import ssl
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from podman_llm.config.directories import user_cache_dir
+from podman_llm.config.inheritance import drop_keys, inherited
+from podman_llm.config.models import Settings
+from podman_llm.config.secrets import (
+    RUNPOD_API_KEY,
+    RUNPOD_ENDPOINT_API_KEY,
+    Secret,
+    find_secret,
+    require_runpod_key,
+)
+from podman_llm.errors import ConfigError
+from podman_llm.host.clock import SystemClock
+from podman_llm.host.process import is_alive
+from podman_llm.state.activity import ActivitySummary, load_activities, save_activity, summarise
+from podman_llm.state.double import DEMO_KEY, load_double
+from podman_llm.state.paths import StatePaths
+
+if TYPE_CHECKING:
+    from podman_llm.cache.base import Cache
+    from podman_llm.cache.disk import DiskStore
+    from podman_llm.pods.controller import Controller
+    from podman_llm.pods.planning import Plan
+    from podman_llm.providers.base import Provider
+    from podman_llm.proxy.activity import Activity
+    from podman_llm.proxy.targets import Targets
+    from podman_llm.state.owner import Owner
+
+_CLOCK: Final = SystemClock()
+_BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_SELF: Final = (sys.executable, "-m", "podman_llm")
+
+
+# The provider ------------------------------------------------------------------------------------
+
+
+def make_provider(settings: Settings, paths: StatePaths, key: Secret | None = None) -> Provider:
+    """The provider that the settings name; ``key`` is looked up when it is not given.
+
+    Raises:
+        ProviderRefused: it needs a key and there is none.
+    """
+    if settings.provider.kind == "local":
+        from podman_llm.providers.local import LocalProvider
+
+        command, folder = settings.provider.local_command, paths.root / "local"
+        return LocalProvider(command, folder, _CLOCK, environ=inherited())
+    from podman_llm.providers.runpod.provider import RunpodProvider
+
+    double = load_double(paths)
+    if double is not None and settings.provider.api_base == double.url:
+        # A real key goes to RunPod, never to the demo's double.
+        return RunpodProvider(settings.provider, DEMO_KEY, _CLOCK)
+    found = key or require_runpod_key()
+    return RunpodProvider(settings.provider, found.reveal(), _CLOCK)
+
+
+def plan_only(settings: Settings, paths: StatePaths) -> Plan:
+    """What ``up`` would rent. Reads the provider's catalog, writes nothing.
+
+    Raises:
+        PodmanLLMError: nothing can be rented, and why.
+    """
+    from podman_llm.pods.planning import LivePlanner
+
+    return LivePlanner(make_provider(settings, paths), _CLOCK)(settings)
+
+
+# The daemon --------------------------------------------------------------------------------------
+
+
+def run_daemon(paths: StatePaths, *, log_to_stderr: bool = False) -> int:
+    """Own the state directory until told to stop; the exit code is the daemon's.
+
+    Raises:
+        LockHeld: another daemon has this state directory.
+    """
+    from podman_llm.core.restart import RestartPolicy
+    from podman_llm.daemon import Daemon
+    from podman_llm.host.signals import Signals
+    from podman_llm.host.sockets import bind_listener
+    from podman_llm.state.owner import load_or_create_owner
+    from podman_llm.supervisor.endpoint import Endpoint
+    from podman_llm.telemetry.logs import Redactor, start_logging
+
+    paths.ensure()
+    owner = load_or_create_owner(paths, token=secrets.token_bytes)
+    key = find_secret(RUNPOD_API_KEY)
+    drop_keys()
+    redactor = Redactor([owner.secret, *([key.reveal()] if key else [])])
+    start_logging(sys.stderr if log_to_stderr else paths.daemon_log, redactor=redactor)
+
+    def argv(slot: int, listen_fd: int, lifeline_fd: int) -> list[str]:
+        options = {"--state-dir": paths.root, "--slot": slot, "--fd": listen_fd}
+        flat = [str(word) for option in options.items() for word in option]
+        return [*_SELF, "worker", *flat, "--lifeline", str(lifeline_fd)]
+
+    return Daemon(
+        paths=paths,
+        clock=_CLOCK,
+        signals=Signals(),
+        endpoint=Endpoint(
+            paths=paths, clock=_CLOCK, argv=argv, bind=bind_listener, policy=RestartPolicy()
+        ),
+        make_controller=lambda settings: _make_controller(settings, paths, owner, key),
+        redact=redactor.strike,
+    ).run()
+
+
+def _make_controller(
+    settings: Settings, paths: StatePaths, owner: Owner, key: Secret | None
+) -> Controller:
+    from podman_llm.pods.controller import Controller
+    from podman_llm.pods.planning import LivePlanner
+    from podman_llm.providers.probe import HttpProber
+    from podman_llm.state.store import StateStore
+
+    provider = make_provider(settings, paths, key)
+    return Controller(
+        provider=provider,
+        prober=HttpProber(_CLOCK),
+        store=StateStore(paths, _CLOCK),
+        owner=owner,
+        clock=_CLOCK,
+        token=_token,
+        planner=LivePlanner(provider, _CLOCK),
+        activity=lambda: _activity(paths),
+    )
+
+
+def _token(length: int) -> str:
+    return "".join(secrets.choice(_BASE32) for _ in range(length))
+
+
+def _activity(paths: StatePaths) -> ActivitySummary:
+    return summarise(load_activities(paths), is_alive=is_alive)
+
+
+# The proxy ---------------------------------------------------------------------------------------
+
+
+def run_worker(paths: StatePaths, *, slot: int, listen_fd: int, lifeline_fd: int) -> None:
+    """Serve the proxy on the daemon's socket until told to stop."""
+    from podman_llm.proxy.activity import Activity
+    from podman_llm.proxy.targets import RecordTargets
+    from podman_llm.state.desired import load_desired
+    from podman_llm.telemetry.logs import Redactor, start_logging
+
+    start_logging(sys.stderr, redactor=Redactor())
+    desired = load_desired(paths)
+    if desired is None:
+        raise ConfigError(f"{paths.desired} is missing: a worker is started by the daemon")
+    before = next((one for one in load_activities(paths) if one.slot == slot), None)
+    activity = Activity(slot=slot, pid=os.getpid(), clock=_CLOCK, before=before)
+    _serve(
+        Settings.model_validate(desired.settings),
+        socket.socket(fileno=listen_fd),
+        targets=RecordTargets(paths, _CLOCK),
+        activity=activity,
+        paths=paths,
+        lifeline_fd=lifeline_fd,
+    )
+
+
+def serve_endpoint(settings: Settings) -> None:
+    """Serve the proxy before ``settings.endpoint``, in the foreground, until Ctrl-C."""
+    from podman_llm.host.sockets import bind_listener
+    from podman_llm.proxy.activity import Activity
+    from podman_llm.proxy.targets import FixedTarget
+    from podman_llm.telemetry.logs import Redactor, start_logging
+
+    if settings.endpoint is None:
+        raise ConfigError("no endpoint is set")
+    key = find_secret(RUNPOD_ENDPOINT_API_KEY)
+    start_logging(sys.stderr, redactor=Redactor([key.reveal()] if key else []))
+    _serve(
+        settings,
+        bind_listener(settings.proxy.host, settings.proxy_port),
+        targets=FixedTarget(settings.endpoint, api_key=key.reveal() if key else None),
+        activity=Activity(slot=0, pid=os.getpid(), clock=_CLOCK),
+    )
+
+
+def _serve(
+    settings: Settings,
+    sock: socket.socket,
+    *,
+    targets: Targets,
+    activity: Activity,
+    paths: StatePaths | None = None,
+    lifeline_fd: int | None = None,
+) -> None:
+    tls = _tls(settings)
+
+    async def main() -> None:
+        from podman_llm.proxy.activity import keep_written
+        from podman_llm.proxy.app import build_app
+        from podman_llm.proxy.server import serve
+        from podman_llm.upstreams.openai import OpenAIUpstream
+
+        proxy = settings.proxy
+        cache, problem = _make_cache(settings)
+        app = build_app(
+            settings=settings,
+            targets=targets,
+            cache=cache,
+            cache_problem=problem,
+            upstream=OpenAIUpstream(
+                connect_timeout=proxy.connect_timeout_seconds,
+                idle_timeout=proxy.idle_timeout_seconds,
+            ),
+            clock=_CLOCK,
+            request_ids=lambda: f"req-{secrets.token_hex(12)}",
+            activity=activity,
+            state_view=lambda: _summary(activity, paths),
+        )
+        activity.cache_problem = problem
+        tells = paths and asyncio.create_task(
+            keep_written(activity, lambda now: save_activity(paths, now))
+        )
+        try:
+            await serve(
+                app,
+                sock,
+                ssl_context=tls,
+                drain_seconds=proxy.drain_seconds,
+                lifeline_fd=lifeline_fd,
+            )
+        finally:
+            if tells:
+                tells.cancel()
+                await asyncio.gather(tells, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def _summary(own: Activity, paths: StatePaths | None) -> ActivitySummary:
+    """All workers, this one as of now and the others as of their files."""
+    others = load_activities(paths) if paths else ()
+    now = own.snapshot()
+    return summarise([now, *(one for one in others if one.slot != now.slot)], is_alive=is_alive)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.use_https:
+        return None
+    if settings.ssl_cert is None or settings.ssl_key is None:
+        raise ConfigError("use_https needs ssl_cert and ssl_key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings.ssl_cert, settings.ssl_key)
+    return context
+
+
+# The cache ---------------------------------------------------------------------------------------
+
+
+def cache_directory(settings: Settings) -> Path:
+    """Where answers are kept."""
+    return settings.cache_dir or user_cache_dir() / "answers"
+
+
+def _make_cache(settings: Settings) -> tuple[Cache | None, str]:
+    """The tiers, or None and why: the proxy serves without a cache rather than not at all."""
+    from podman_llm.cache.memory import MemoryCache
+    from podman_llm.cache.threaded import DiskCache
+    from podman_llm.cache.tiered import TieredCache
+
+    if not settings.caches:
+        return None, ""
+    try:
+        store = open_store(settings)
+    except ConfigError as err:
+        return None, err.message
+    store.prepare()
+    memory = MemoryCache(max_entries=settings.max_cache_size, max_bytes=settings.cache.memory_bytes)
+    return TieredCache(memory, DiskCache(store)), store.stats().problem
+
+
+def open_store(settings: Settings) -> DiskStore:
+    """The disk tier, for callers without an event loop.
+
+    Raises:
+        ConfigError: the directory is not ours alone.
+    """
+    from podman_llm.cache.disk import open_disk_cache
+
+    return open_disk_cache(
+        cache_directory(settings),
+        max_entries=settings.max_cache_size,
+        max_bytes=settings.max_cache_bytes,
+        clock=_CLOCK,
+    )

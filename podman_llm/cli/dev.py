@@ -1,0 +1,63 @@
+"""``dev``: the doubles, as servers on loopback, to develop against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def dev() -> None:
+    """Doubles of RunPod and vLLM to develop against; loopback only."""
+
+
+@dev.command("fake-runpod")
+@click.option("--port", type=int, default=8765, show_default=True, help="0 takes a free one.")
+@click.option("--api-key", envvar="RUNPOD_API_KEY", default="rpa_double", help="The key accepted.")
+@click.option("--boot-seconds", type=float, default=3.0, show_default=True)
+@click.option("--load-seconds", type=float, default=2.0, show_default=True)
+@click.option("--tokens-per-second", type=float, default=60.0, show_default=True)
+@click.option(
+    "--announce",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the URL to this file once serving.",
+)
+def fake_runpod(
+    *,
+    port: int,
+    api_key: str,
+    boot_seconds: float,
+    load_seconds: float,
+    tokens_per_second: float,
+    announce: Path | None,
+) -> None:
+    """RunPod's REST v2 and GraphQL, pods whose vLLM answers, a meter that runs."""
+    from podman_llm.testing.runpod_server import run
+
+    run(
+        port=port,
+        api_key=api_key,
+        boot_seconds=boot_seconds,
+        load_seconds=load_seconds,
+        tokens_per_second=tokens_per_second,
+        announce=announce,
+    )
+
+
+@dev.command("fake-openai")
+@click.option("--port", type=int, default=8766, show_default=True, help="0 takes a free one.")
+@click.option("--model", multiple=True, default=("fake-model",), show_default=True)
+@click.option("--load-seconds", type=float, default=0.0, show_default=True)
+@click.option("--tokens-per-second", type=float, default=60.0, show_default=True)
+def fake_openai(
+    *, port: int, model: tuple[str, ...], load_seconds: float, tokens_per_second: float
+) -> None:
+    """A vLLM-shaped server with made-up answers."""
+    from podman_llm.testing.openai_config import OpenAIDoubleConfig
+    from podman_llm.testing.openai_server import run
+
+    config = OpenAIDoubleConfig(
+        served_names=model, load_seconds=load_seconds, tokens_per_second=tokens_per_second
+    )
+    run(config, click.echo, port=port)

@@ -1,0 +1,119 @@
+"""Watching the record change: the daemon works, the command line only reads and tells.
+
+Each line carries the seconds since the command began and the dollars so far. On a terminal the
+current sentence is live; elsewhere every new sentence is one plain line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import click
+
+from podman_llm.cli.durations import format_duration
+from podman_llm.cli.view import View, glance
+from podman_llm.errors import PodmanLLMError
+from podman_llm.host.clock import Clock
+from podman_llm.state.paths import StatePaths
+from podman_llm.state.store import Failure
+
+LOOK_EVERY = 0.2  # seconds; reading three small files, a person sees no delay
+
+
+class FailedError(PodmanLLMError):
+    """What the daemon recorded as the end of an ``up``."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, hint=failure.hint)
+        self.exit_code = failure.exit_code
+
+
+class Narrator(Protocol):
+    """Tells what happens while it happens."""
+
+    def tell(self, view: View, seconds: float) -> None:
+        """Show the view; called at every look."""
+
+
+def sentence(view: View, seconds: float) -> str:
+    """``[ 12s  $0.003] what is going on``."""
+    return f"[{format_duration(seconds):>7}  ${view.spent:.4f}] {view.note}"
+
+
+@dataclass
+class PlainNarrator:
+    """One line for each new sentence. Numbers that only count up are no news."""
+
+    write: Callable[[str], None]
+    _last: str = field(default="", init=False)
+
+    def tell(self, view: View, seconds: float) -> None:
+        """Write the sentence when its words changed."""
+        words = "".join(c for c in view.note if not c.isdigit())
+        if words == self._last:
+            return
+        self._last = words
+        self.write(sentence(view, seconds))
+
+
+@dataclass
+class LiveNarrator:
+    """One line per phase that stays, and a live line beneath it."""
+
+    update: Callable[[str], None]
+    keep: Callable[[str], None]
+    _phase: str = field(default="", init=False)
+
+    def tell(self, view: View, seconds: float) -> None:
+        """Refresh the live line; keep it when the phase changed."""
+        phase = view.phase.value if view.phase and view.is_current else ""
+        if phase != self._phase:
+            self._phase = phase
+            self.keep(sentence(view, seconds))
+        self.update(sentence(view, seconds))
+
+
+@contextlib.contextmanager
+def narrator(*, live: bool) -> Iterator[Narrator]:
+    """The narrator for this output; both write to standard error, results go to standard out."""
+    if not live:
+        yield PlainNarrator(lambda line: click.echo(line, err=True))
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    with console.status("starting", spinner="dots") as status:
+        yield LiveNarrator(
+            lambda line: status.update(line.replace("[", r"\[", 1)),
+            lambda line: console.print(line, markup=False),
+        )
+
+
+def follow(
+    paths: StatePaths,
+    clock: Clock,
+    teller: Narrator,
+    *,
+    is_over: Callable[[View], bool],
+    is_daemon_gone: Callable[[], bool],
+    timeout: float | None = None,
+) -> tuple[View, bool]:
+    """Look until ``is_over``, the daemon ends, or ``timeout`` seconds passed.
+
+    The boolean tells whether ``is_over`` came true.
+    """
+    start = clock.monotonic()
+    while True:
+        # Asked before looking: a daemon that ends between the two has already written its last.
+        gone = is_daemon_gone()
+        view = glance(paths, clock.wall())
+        seconds = clock.monotonic() - start
+        teller.tell(view, seconds)
+        if is_over(view):
+            return view, True
+        if gone or (timeout is not None and seconds >= timeout):
+            return view, False
+        clock.sleep(LOOK_EVERY)

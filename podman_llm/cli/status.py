@@ -1,0 +1,87 @@
+"""``status``: what runs, what it is doing, what it costs. Reads files only."""
+
+from __future__ import annotations
+
+import click
+
+from podman_llm.cli.context import Context, pass_context
+from podman_llm.cli.durations import format_duration
+from podman_llm.cli.view import View, as_json, look
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Keep showing it, until Ctrl-C.")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@pass_context
+def status(context: Context, /, *, watch: bool, json_: bool) -> None:
+    """Show what runs, what it costs and how long it may."""
+    if watch and not json_:
+        _watch(context)
+        return
+    view = look(context.paths(), context.clock.wall())
+    if json_:
+        context.emit_json(as_json(view))
+    else:
+        context.echo("\n".join(render(view)))
+
+
+def _watch(context: Context) -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    paths = context.paths()
+    try:
+        with Live(refresh_per_second=4) as live:
+            while True:
+                view = look(paths, context.clock.wall())
+                live.update(Text("\n".join(render(view))))
+                context.clock.sleep(0.5)
+    except KeyboardInterrupt:
+        return
+
+
+def render(view: View) -> list[str]:
+    """The lines a person reads."""
+    rows = [("State", view.phase.value if view.phase else "ABSENT"), ("Doing", view.note)]
+    if view.failure:
+        rows.append(("Failed", view.failure.message))
+    rows += _pod_rows(view)
+    rows += _proxy_rows(view)
+    return [f"{name:<9} {text}" for name, text in rows]
+
+
+def _pod_rows(view: View) -> list[tuple[str, str]]:
+    record = view.record
+    if record is None:
+        return []
+    gpu = f"{record.candidate.gpu_count} x {record.candidate.gpu_name}"
+    rows = [
+        ("Pod", f"{record.pod_id or '(no id yet)'}  {record.name}"),
+        ("Model", record.spec.model_store_id),
+        ("GPU", f"{gpu}, ${record.cost_per_hour:.2f}/h"),
+        ("Spent", f"${view.spent:.4f}"),
+    ]
+    if view.time_left is not None:
+        hard = format_duration(record.hard_deadline - view.now)
+        rows.append(("Left", f"{format_duration(view.time_left)} (can be extended to {hard})"))
+    if record.reason:
+        rows.append(("Ended", f"{record.reason.value} {record.reason_detail}".rstrip()))
+    if record.evidence:
+        times = len(record.evidence.list_times)
+        rows.append(("Evidence", f"{record.evidence.kind}; absent from {times} complete lists"))
+    return rows
+
+
+def _proxy_rows(view: View) -> list[tuple[str, str]]:
+    if view.daemon is None:
+        return []
+    activity = view.activity
+    rate = "-" if activity.hit_rate is None else f"{activity.hit_rate:.0%}"
+    pids = ", ".join(str(worker.pid) for worker in view.daemon.workers if worker.pid)
+    rows = [
+        ("Endpoint", view.daemon.url),
+        ("Requests", f"{activity.requests} ({activity.in_flight} in flight), hit rate {rate}"),
+        ("Daemon", f"pid {view.daemon.pid}, proxy pid {pids or '-'}"),
+    ]
+    problems = [worker.problem for worker in view.daemon.workers if worker.problem]
+    return rows + [("Problem", problem) for problem in problems]

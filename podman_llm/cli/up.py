@@ -1,0 +1,230 @@
+"""``up``: write what is wanted, see that a daemon runs, follow until it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from podman_llm.cli import connect, demo
+from podman_llm.cli.context import Context, demo_paths, pass_context
+from podman_llm.cli.durations import Duration, format_duration
+from podman_llm.cli.follow import FailedError, follow, narrator
+from podman_llm.cli.launch import ensure_daemon, tail
+from podman_llm.cli.view import View, as_json, glance
+from podman_llm.config.models import Settings
+from podman_llm.core.pod import Phase
+from podman_llm.errors import PodmanLLMError, StillBilling, WaitExpired
+from podman_llm.state.desired import Desired, load_desired, save_desired
+from podman_llm.state.paths import StatePaths
+
+_RUNNING = frozenset({Phase.BOOTING, Phase.READY, Phase.DEGRADED})
+
+
+@click.command()
+@click.option("--for", "runtime", type=Duration(), help="End the pod after this long, e.g. 4h.")
+@click.option("--idle", type=Duration(), help="End it after this long without requests; 0: never.")
+@click.option("--gpu", multiple=True, help="GPU id, or auto; several in order of preference.")
+@click.option("--model", help="Catalog id or Hugging Face org/name.")
+@click.option("--max-price", type=float, help="Ceiling in USD per hour.")
+@click.option(
+    "--wait", type=click.Choice(["ready", "running", "none"]), default="ready", show_default=True
+)
+@click.option("--timeout", type=Duration(), help="Stop waiting after this long; the pod goes on.")
+@click.option("--foreground", is_flag=True, help="Be the daemon; Ctrl-C leaves the pod running.")
+@click.option("--demo", "as_demo", is_flag=True, help="A made-up RunPod: no account, no cost.")
+@click.option("--dry-run", is_flag=True, help="Show what would be rented; touch nothing.")
+@click.option("--shutdown", is_flag=True, help="The same as `down`.")
+@click.option("--json", "json_", is_flag=True, help="The result as JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more.")
+@pass_context
+@click.pass_context
+def up(ctx: click.Context, context: Context, /, **options: Any) -> None:  # noqa: ANN401 - click gives them by name
+    """Rent a pod, serve its model on localhost, and end it on time.
+
+    A second `up` follows the pod there is.
+    """
+    context.demo = context.demo or options["as_demo"]
+    context.verbose = context.verbose or options["verbose"]
+    if options["shutdown"]:
+        from podman_llm.cli.down import down
+
+        ctx.invoke(down, json_=options["json_"])
+        return
+    settings = context.load_settings(_flags(options)).settings
+    if options["dry_run"]:
+        from podman_llm.cli.plan import show_plan
+
+        show_plan(context, settings, as_json=options["json_"])
+        return
+    _up(context, settings, options)
+
+
+def _flags(options: dict[str, Any]) -> dict[str, Any]:
+    flags = {
+        "runtime_seconds": options["runtime"],
+        "pod.idle_seconds": options["idle"],
+        "gpu_type_id": _gpus(options["gpu"]),
+        "modelStoreId": options["model"],
+        "pod.max_price_per_hour": options["max_price"],
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    if given.get("pod.idle_seconds") == 0:
+        given["pod.idle_seconds"] = None
+    return given
+
+
+def _gpus(gpus: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    if not gpus:
+        return None
+    return "auto" if gpus == ("auto",) else gpus
+
+
+def _up(context: Context, settings: Settings, options: dict[str, Any]) -> None:
+    paths = demo_paths(context.home()) if context.demo else context.home()
+    if context.demo:
+        settings = demo.prepare(paths, settings, context.clock)
+    else:
+        context.provider(settings)  # a missing key is said before anything is written
+    desired = _want(context, paths, settings)
+    if options["foreground"]:
+        from podman_llm.bootstrap import run_daemon
+
+        raise SystemExit(run_daemon(paths, log_to_stderr=True))
+    is_daemon_gone = ensure_daemon(paths, context.clock)
+    settings = Settings.model_validate(desired.settings)
+    _follow(context, paths, settings, desired, options, is_daemon_gone)
+
+
+def _want(context: Context, paths: StatePaths, settings: Settings) -> Desired:
+    """What is wanted from now on: the ``up`` in force if its pod is still open, else a new one."""
+    paths.ensure()
+    last = load_desired(paths)
+    if last and last.want == "up":
+        view = glance(paths, context.clock.wall())
+        if _is_in_force(view):
+            context.err("A pod is already wanted here; following it. `podman-llm down` ends it.")
+            return last
+    _require_port(paths, settings)
+    desired = Desired(
+        generation=last.generation + 1 if last else 1,
+        want="up",
+        settings=settings.model_dump(mode="json", by_alias=True),
+        requested_at=context.clock.wall(),
+    )
+    save_desired(paths, desired)
+    return desired
+
+
+def _is_in_force(view: View) -> bool:
+    if view.problem:
+        return True  # the daemon finds out what runs before it rents anything
+    if view.is_current and view.record is not None:
+        return view.record.is_open
+    return view.daemon is not None and view.failure is None
+
+
+def _require_port(paths: StatePaths, settings: Settings) -> None:
+    """Say who holds the port before anything is rented."""
+    from podman_llm.host.sockets import require_free
+    from podman_llm.state.locks import is_held
+
+    if not is_held(paths):
+        require_free(settings.proxy.host, settings.proxy_port, except_pids=_own_workers(paths))
+
+
+def _own_workers(paths: StatePaths) -> frozenset[int]:
+    """Workers left by a killed daemon; the next daemon takes their port over."""
+    from podman_llm.state.activity import load_activities
+
+    return frozenset(activity.pid for activity in load_activities(paths))
+
+
+def _follow(
+    context: Context,
+    paths: StatePaths,
+    settings: Settings,
+    desired: Desired,
+    options: dict[str, Any],
+    is_daemon_gone: Callable[[], bool],
+) -> None:
+    def is_over(view: View) -> bool:
+        if options["wait"] == "none":
+            return view.daemon is not None
+        wanted = {Phase.READY} if options["wait"] == "ready" else _RUNNING
+        failed = view.failure is not None and view.failure.generation == desired.generation
+        ended = view.is_current and view.record is not None and not view.record.is_open
+        return failed or ended or (view.is_current and view.phase in wanted)
+
+    live = context.is_terminal and not options["json_"]
+    try:
+        with narrator(live=live) as teller:
+            view, is_there = follow(
+                paths,
+                context.clock,
+                teller,
+                is_over=is_over,
+                is_daemon_gone=is_daemon_gone,
+                timeout=options["timeout"],
+            )
+    except KeyboardInterrupt:
+        _say_what_bills(context, glance(paths, context.clock.wall()))
+        raise SystemExit(130) from None
+    _conclude(context, paths, settings, view, options, is_there=is_there)
+
+
+def _say_what_bills(context: Context, view: View) -> None:
+    if not view.is_billing or view.record is None:
+        context.err("Interrupted. The daemon goes on; `podman-llm down` ends it.")
+        return
+    pod = view.record.pod_id or view.record.name
+    context.err(
+        f"Interrupted. Pod {pod} is billing ${view.record.cost_per_hour:.2f}/h "
+        f"(${view.spent:.4f} so far); the daemon goes on. `podman-llm --shutdown` ends it."
+    )
+
+
+def _conclude(
+    context: Context,
+    paths: StatePaths,
+    settings: Settings,
+    view: View,
+    options: dict[str, Any],
+    *,
+    is_there: bool,
+) -> None:
+    if view.failure:
+        raise FailedError(view.failure)
+    record = view.record if view.is_current else None
+    if not is_there:
+        _explain_absence(paths, view)
+    if options["json_"]:
+        context.emit_json(as_json(view))
+        return
+    if record is None or view.phase is not Phase.READY:
+        context.echo(f"{view.note}  Follow it with `podman-llm status --watch`.")
+        return
+    left = format_duration(view.time_left or 0)
+    context.echo(
+        f"\nREADY after {format_duration(view.now - record.intent.wall)}: pod {record.pod_id} on "
+        f"{record.candidate.gpu_count} x {record.candidate.gpu_name}, "
+        f"${record.cost_per_hour:.2f}/h, ends in {left} (`podman-llm extend 1h`).\n"
+    )
+    context.echo("\n".join(connect.lines(settings, record)))
+    context.echo("\n  `podman-llm status` shows cost and hits; `podman-llm --shutdown` ends all.")
+
+
+def _explain_absence(paths: StatePaths, view: View) -> None:
+    """Neither there nor failed: the wait ran out, or the daemon went away."""
+    if view.daemon:
+        pod = view.record.pod_id if view.record else None
+        raise WaitExpired(
+            f"not there yet: {view.note} (pod {pod}, goes on)",
+            hint="`podman-llm status --watch` follows it, `podman-llm --shutdown` ends it.",
+        )
+    message = f"the daemon ended:\n{tail(paths.daemon_log)}"
+    hint = f"The whole log is {paths.daemon_log}; `podman-llm up` tries again."
+    if view.is_billing:
+        raise StillBilling(message, hint=hint)
+    raise PodmanLLMError(message, hint=hint)

@@ -1,0 +1,151 @@
+"""What ``status`` shows, as one value built from the state files alone: no network, no waiting."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from podman_llm.core.pod import MAY_BILL, Phase, PodRecord
+from podman_llm.errors import StateError
+from podman_llm.host.process import is_alive
+from podman_llm.state.activity import ActivitySummary, load_activities, summarise
+from podman_llm.state.desired import Desired, load_desired
+from podman_llm.state.locks import is_held
+from podman_llm.state.paths import StatePaths
+from podman_llm.state.report import DaemonReport, load_report
+from podman_llm.state.store import Failure, PodState, read_pod_state
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at everything local. Times are wall seconds.
+
+    ``problem`` says why the pod's state cannot be read, when it cannot: what runs is then unknown.
+    """
+
+    now: float
+    desired: Desired | None
+    daemon: DaemonReport | None
+    state: PodState | None
+    activity: ActivitySummary
+    problem: str = ""
+
+    @property
+    def record(self) -> PodRecord | None:
+        """The open pod, else the last one."""
+        return self.state.current if self.state else None
+
+    @property
+    def phase(self) -> Phase | None:
+        """The record's phase, None when there never was a pod."""
+        return self.record.phase if self.record else None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the last ``up`` failed, while no newer one was asked for."""
+        failure = self.state.failure if self.state else None
+        if failure is None or self.desired is None:
+            return failure
+        return failure if failure.generation == self.desired.generation else None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the record serves the last ``up``."""
+        return (
+            self.record is not None
+            and self.desired is not None
+            and self.record.generation == self.desired.generation
+        )
+
+    @property
+    def is_billing(self) -> bool:
+        """Whether the provider may be charging now."""
+        return self.phase in MAY_BILL
+
+    @property
+    def spent(self) -> float:
+        """USD for this pod so far, every attempt of the same ``up`` included."""
+        if self.record is None or self.state is None:
+            return 0.0
+        same = [r for r in self.state.closed if r.generation == self.record.generation]
+        return self.record.spent(self.now) + sum(r.spent(self.now) for r in same)
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds to the deadline of an open pod."""
+        if self.record is None or not self.record.is_open:
+            return None
+        return max(0.0, self.record.soft_deadline - self.now)
+
+    @property
+    def note(self) -> str:
+        """What is being done, in one sentence."""
+        if self.daemon:
+            return self.daemon.problem or self.daemon.note
+        if self.problem:
+            return self.problem
+        if self.is_billing:
+            return "No daemon is running; `podman-llm up` takes the pod over again."
+        return "Nothing is running."
+
+
+def look(paths: StatePaths, now: float) -> View:
+    """Read the state files.
+
+    Raises:
+        StateError: they cannot be read, so what runs is unknown.
+    """
+    return _view(paths, now, read_pod_state(paths), problem="")
+
+
+def glance(paths: StatePaths, now: float) -> View:
+    """As ``look``, for those who go on when the pod's state is unreadable: the daemon mends it."""
+    try:
+        return look(paths, now)
+    except StateError as err:
+        return _view(paths, now, None, problem=err.message)
+
+
+def _view(paths: StatePaths, now: float, state: PodState | None, *, problem: str) -> View:
+    report = load_report(paths)
+    alive = report is not None and is_held(paths) and is_alive(report.pid)
+    return View(
+        now=now,
+        desired=load_desired(paths),
+        daemon=report if alive else None,
+        state=state,
+        activity=summarise(load_activities(paths), is_alive=is_alive),
+        problem=problem,
+    )
+
+
+def as_json(view: View) -> dict[str, Any]:
+    """The stable shape of ``status --json``; times are wall seconds, money is USD."""
+    record, daemon = view.record, view.daemon
+    return {
+        "state": view.phase.value if view.phase else "ABSENT",
+        "note": view.note,
+        "wanted": view.desired.want if view.desired else "down",
+        "pod_id": record.pod_id if record else None,
+        "pod_name": record.name if record else None,
+        "model": record.spec.model_store_id if record else None,
+        "gpu": record.candidate.gpu_name if record else None,
+        "gpu_count": record.candidate.gpu_count if record else None,
+        "daemon_pid": daemon.pid if daemon else None,
+        "proxy_pids": [w.pid for w in daemon.workers if w.pid] if daemon else [],
+        "endpoint": daemon.url if daemon else None,
+        "deadline": record.soft_deadline if record and record.is_open else None,
+        "hard_deadline": record.hard_deadline if record and record.is_open else None,
+        "time_left": view.time_left,
+        "cost_per_hour": record.cost_per_hour if record and view.is_billing else 0.0,
+        "spent": round(view.spent, 6),
+        "is_billing": view.is_billing,
+        "reason": record.reason.value if record and record.reason else None,
+        "evidence": asdict(record.evidence) if record and record.evidence else None,
+        "requests": view.activity.requests,
+        "hits": view.activity.hits,
+        "misses": view.activity.misses,
+        "hit_rate": view.activity.hit_rate,
+        "in_flight": view.activity.in_flight,
+        "failure": asdict(view.failure) if view.failure else None,
+    }

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from podman_llm.cli.main import cli
+from podman_llm.cli.status import render
+from podman_llm.cli.view import View, look
+from podman_llm.core.pod import Phase, StopReason
+from podman_llm.state.paths import StatePaths
+from podman_llm.state.report import DaemonReport, WorkerReport
+from podman_llm.state.store import PodState
+from tests.samples import EVIDENCE, NOW, a_record
+
+
+def view(**changes: object) -> View:
+    return replace(look(StatePaths(Path("/nowhere")), NOW + 600), **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def rows(shown: View) -> dict[str, str]:
+    return {line[:9].strip(): line[10:] for line in render(shown)}
+
+
+def test_a_ready_pod_is_shown_with_its_money_and_time() -> None:
+    shown = rows(view(state=PodState(current=a_record())))
+    assert shown["State"] == "READY"
+    assert shown["GPU"] == "1 x L4, $0.44/h"
+    assert shown["Spent"] == "$0.0733"
+    assert shown["Left"] == "50m 00s (can be extended to 4h 50m)"
+
+
+def test_an_ended_pod_is_shown_with_reason_and_evidence() -> None:
+    record = a_record(Phase.DONE, reason=StopReason.IDLE, evidence=EVIDENCE)
+    shown = rows(view(state=PodState(current=record)))
+    assert shown["Ended"] == "idle"
+    assert shown["Evidence"] == "absent; absent from 2 complete lists"
+    assert "Left" not in shown
+
+
+def test_a_worker_without_its_cache_is_shown() -> None:
+    worker = WorkerReport(slot=0, pid=7, restarts=1, since=NOW, problem="cache: disk full")
+    report = DaemonReport(pid=1, started_at=NOW, tick_at=NOW, note="n", url="u", workers=(worker,))
+    shown = rows(view(daemon=report))
+    assert shown["Problem"] == "cache: disk full"
+    assert shown["Endpoint"] == "u"
+
+
+def test_status_of_an_untouched_machine_creates_nothing(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["--state-dir", str(tmp_path / "s"), "status", "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.output)["state"] == "ABSENT"
+    assert not (tmp_path / "s").exists()

@@ -1,0 +1,128 @@
+"""A made-up person's machine: its own home, its own port, the real command line as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+REPOSITORY = Path(__file__).parent.parent.parent
+KEY = "rpa_E2EKEY0123456789abcdefghijklmnop"
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def eventually(claim: Callable[[], Any], *, seconds: float = 20.0, what: str = "") -> Any:
+    """Wait, bounded, until ``claim`` is truthy; processes give no event to wait on."""
+    end = time.monotonic() + seconds
+    while True:
+        value = claim()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what or claim}")
+        time.sleep(0.02)
+
+
+@dataclass
+class Machine:
+    """Runs ``podman-llm`` as its user would."""
+
+    home: Path
+    port: int
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.home / ".local" / "state" / "podman-llm"
+
+    def env(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k in {"PATH", "LANG", "VIRTUAL_ENV"}}
+        own = {"HOME": str(self.home), "PODMAN_LLM_PROXY_PORT": str(self.port)}
+        return kept | own | self.environment
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "podman_llm", *arguments],
+            cwd=self.home,
+            env=self.env(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=55)
+        if code is not None:
+            assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.run("status", "--json").stdout))
+
+    def write_config(self, **settings: Any) -> None:
+        (self.home / "pod_config.json").write_text(json.dumps(settings))
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of ours on this machine."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("HOME") == str(self.home):
+                    found.append(process)
+        return found
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever the test did."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(self.processes(), timeout=5)
+
+
+@dataclass
+class Cloud:
+    """The RunPod double as a process of its own, as RunPod would be."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/_double/{path}", timeout=5) as answer:
+            return json.load(answer)
+
+    def post(self, path: str, body: Any) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}/_double/{path}",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)
+
+    def fault(self, on: str, fault: str, times: int = 1, **more: Any) -> None:
+        self.post("faults", {"on": on, "fault": fault, "times": times, **more})
+
+    def bill(self) -> dict[str, Any]:
+        return dict(self.get("bill"))

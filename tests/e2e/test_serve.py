@@ -1,0 +1,47 @@
+"""``serve`` before a server made by hand: no RunPod key, and the cache works."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from podman_llm.testing.openai_server import OpenAIDouble, OpenAIDoubleConfig
+
+from podman_llm.testing.server_thread import ServerThread
+from tests.e2e.machine import Machine, eventually
+
+
+@pytest.fixture
+def model_server() -> Iterator[str]:
+    with ServerThread(OpenAIDouble(OpenAIDoubleConfig(served_names=("hand-made",)))) as thread:
+        yield thread.url
+
+
+def test_serve_needs_no_key_and_caches(machine: Machine, model_server: str) -> None:
+    process = machine.start("serve", "--endpoint", model_server, "--port", str(machine.port))
+    body = json.dumps({"model": "hand-made", "messages": [{"role": "user", "content": "Hi"}]})
+
+    def ask() -> str | None:
+        request = urllib.request.Request(
+            f"{machine.url}/chat/completions",
+            data=body.encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return str(answer.headers["X-Cache"])
+        except OSError:
+            return None
+
+    assert eventually(ask, what="the proxy") == "MISS"
+    assert ask() == "HIT"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_serve_without_an_endpoint_says_how_to_give_one(machine: Machine) -> None:
+    assert "RUNPOD_ENDPOINT" in machine.run("serve", code=2).stderr
