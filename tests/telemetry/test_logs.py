@@ -36,14 +36,14 @@ def log_to() -> Iterator[Callable[..., io.StringIO]]:
     logging.getLogger("podman_llm").setLevel(logging.NOTSET)
 
 
-def _log_failure(event: str, error: Exception, **facts: object) -> None:
+def _log_failure(name: str, error: Exception, **facts: object) -> None:
     def fail() -> None:
         raise error
 
     try:
         fail()
     except RuntimeError:
-        _LOG.exception(event, extra=facts)
+        _LOG.exception(name, extra=facts)
 
 
 # Secrets ----------------------------------------------------------------------------------------

@@ -1,0 +1,262 @@
+"""The daemon: holds the lock, keeps the endpoint open, lets the controller tick.
+
+A level-triggered loop: each turn reads what is desired, looks at the whole world and says one
+sentence, which is the log line and what ``status`` shows. Stopping the daemon never stops a pod;
+only ``down`` and deadlines do. A failing turn never ends it, because it guards money.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from podman_llm.config.models import Settings
+from podman_llm.errors import ConfigError, PodmanLLMError, StateError
+from podman_llm.host import files
+from podman_llm.host.clock import Clock
+from podman_llm.host.signals import Signals
+from podman_llm.state.desired import Desired, load_desired
+from podman_llm.state.locks import ControllerLock
+from podman_llm.state.paths import StatePaths
+from podman_llm.state.report import DaemonReport, WorkerReport, load_report, save_report
+from podman_llm.state.store import read_pod_state
+from podman_llm.supervisor.endpoint import Endpoint
+from podman_llm.telemetry import names
+
+_LOOK_SECONDS = 0.2
+"""How long a new wish or a signal may wait to be seen; one stat each."""
+
+_AFTER_FAILURE_SECONDS = 5.0
+_FAILED = "the last step failed; trying again"
+
+_LOG = logging.getLogger(__name__)
+
+
+class Tick(Protocol):
+    """What a controller says after one step."""
+
+    @property
+    def note(self) -> str:
+        """What goes on, for people."""
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long nothing needs doing."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether what is desired is reached, or has failed, and nothing is owed."""
+
+
+class Reconciler(Protocol):
+    """The control plane as the daemon sees it."""
+
+    def tick(self, desired: Desired, settings: Settings) -> Tick:
+        """One step towards what is desired."""
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What came of one turn of the loop. ``exit_code`` is set when there is nothing left to do."""
+
+    note: str
+    wait_seconds: float
+    problem: str = ""
+    exit_code: int | None = None
+
+
+class Daemon:
+    """One run, from lock to exit code.
+
+    ``make_controller`` is asked anew whenever the settings change; a controller keeps nothing that
+    is not on disk. ``redact`` strikes secrets from text that goes into the report.
+    """
+
+    def __init__(
+        self,
+        *,
+        paths: StatePaths,
+        clock: Clock,
+        signals: Signals,
+        endpoint: Endpoint,
+        make_controller: Callable[[Settings], Reconciler],
+        redact: Callable[[str], str],
+    ) -> None:
+        self._paths = paths
+        self._clock = clock
+        self._signals = signals
+        self._endpoint = endpoint
+        self._make_controller = make_controller
+        self._redact = redact
+        self._started_at = clock.wall()
+        self._ticked_at = 0.0
+        self._desired: Desired | None = None
+        self._settings: Settings | None = None
+        self._controller: Reconciler | None = None
+        self._told = _Turn("starting", 0.0)
+        self._shown: tuple[WorkerReport, ...] = ()
+
+    def run(self) -> int:
+        """Work until told to stop, or until nothing is left to do; the process's exit code.
+
+        0 when stopped by a signal, which leaves the pod alone, and when ``down`` is done. 1 when
+        the ``up`` has failed, or cannot begin because its port cannot be had.
+
+        Raises:
+            LockHeld: another daemon has this state directory.
+            StateError: the state directory cannot be used.
+        """
+        self._paths.ensure()
+        with ControllerLock(self._paths), self._signals:
+            _LOG.info(names.DAEMON_STARTED, extra={"daemon_pid": os.getpid()})
+            self._ticked_at = _last_tick(self._paths, or_else=self._started_at)
+            try:
+                return self._loop()
+            finally:
+                self._endpoint.close()
+                self._publish(self._told)
+                _LOG.info(names.DAEMON_STOPPED)
+
+    def _loop(self) -> int:
+        while not self._signals.stop:
+            seen = files.stamp(self._paths.desired)
+            turn = self._turn()
+            self._tell(turn)
+            if turn.exit_code is None:
+                self._wait(turn.wait_seconds, seen)
+                continue
+            self._endpoint.close()
+            # A wish that came while the workers drained finds us still in charge.
+            if files.stamp(self._paths.desired) == seen:
+                return turn.exit_code
+        return 0
+
+    def _turn(self) -> _Turn:
+        try:
+            return self._take_turn()
+        # The tick boundary: whatever went wrong, the next turn looks at the world afresh.
+        except Exception as err:  # noqa: BLE001 - the reason is the line above
+            problem = self._redact(_words(err))
+            if problem != self._told.problem:
+                _LOG.error(names.DAEMON_PROBLEM, exc_info=err, extra={"problem": problem})
+            is_over = isinstance(err, ConfigError) and not self._may_owe()
+            return _Turn(_FAILED, _AFTER_FAILURE_SECONDS, problem, 1 if is_over else None)
+
+    def _take_turn(self) -> _Turn:
+        desired, unread = self._read_desired()
+        if desired is None:
+            return _Turn("nothing was asked for yet", _AFTER_FAILURE_SECONDS, unread)
+        settings = _settings_of(desired, self._paths)
+        unserved = self._serve(settings) if desired.want == "up" else ""
+        if unserved and not self._endpoint.is_open and not self._may_owe():
+            return _Turn("the endpoint cannot be opened", 0.0, unserved, exit_code=1)
+        controller = self._controller_for(settings)
+        self._publish(self._told)
+        tick = controller.tick(desired, settings)
+        self._ticked_at = self._clock.wall()
+        exit_code = self._exit_code(desired) if tick.settled else None
+        return _Turn(tick.note, tick.wait_seconds, unread or unserved, exit_code)
+
+    def _read_desired(self) -> tuple[Desired | None, str]:
+        """The wish, and what is wrong with it. A damaged one leaves the last good one in force."""
+        try:
+            self._desired = load_desired(self._paths)
+        except StateError as err:
+            return self._desired, _words(err)
+        return self._desired, ""
+
+    def _serve(self, settings: Settings) -> str:
+        """Follow the settings with the endpoint; why that is impossible, or nothing.
+
+        A taken port forbids starting a pod, but not looking after one that runs.
+        """
+        try:
+            self._endpoint.follow(settings)
+        except ConfigError as err:
+            return _words(err)
+        return ""
+
+    def _controller_for(self, settings: Settings) -> Reconciler:
+        if self._controller is None or settings != self._settings:
+            self._controller, self._settings = self._make_controller(settings), settings
+        return self._controller
+
+    def _exit_code(self, desired: Desired) -> int | None:
+        """The answer once everything is settled; None while a pod or an endpoint is wanted."""
+        if desired.want == "down":
+            return 0
+        state = read_pod_state(self._paths)
+        has_failed = state and state.failure and state.failure.generation == desired.generation
+        return 1 if has_failed else None
+
+    def _may_owe(self) -> bool:
+        """Whether a pod may need us; also when the record cannot be read."""
+        try:
+            state = read_pod_state(self._paths)
+        except StateError:
+            return True
+        return bool(state and state.current and state.current.is_open)
+
+    def _wait(self, seconds: float, seen: files.Stamp | None) -> None:
+        """Let time pass, in suspend too, until something asks for the next turn."""
+        deadline = self._clock.reading().boottime + seconds
+        while (
+            self._clock.reading().boottime < deadline
+            and files.stamp(self._paths.desired) == seen
+            and not self._signals.stop
+            and not self._signals.take_poke()
+        ):
+            if self._endpoint.reports() != self._shown:
+                self._publish(self._told)
+            self._clock.sleep(_LOOK_SECONDS)
+
+    def _tell(self, turn: _Turn) -> None:
+        if turn.note != self._told.note:
+            _LOG.info(names.DAEMON_NOTE, extra={"note": turn.note})
+        self._told = turn
+        self._publish(turn)
+
+    def _publish(self, turn: _Turn) -> None:
+        self._shown = self._endpoint.reports()
+        report = DaemonReport(
+            pid=os.getpid(),
+            started_at=self._started_at,
+            tick_at=self._ticked_at,
+            note=turn.note,
+            url=self._settings.url if self._settings and self._endpoint.is_open else "",
+            workers=self._shown,
+            problem=turn.problem,
+        )
+        try:
+            save_report(self._paths, report)
+        except StateError as err:
+            # A full disk hides us from `status`, but must not keep us from ending a pod.
+            _LOG.warning(names.DAEMON_PROBLEM, extra={"problem": _words(err)})
+
+
+def _settings_of(desired: Desired, paths: StatePaths) -> Settings:
+    try:
+        return Settings.model_validate(desired.settings)
+    except ValueError as err:
+        raise StateError(
+            f"{paths.desired} holds settings that this podman-llm does not know: {err}",
+            hint="run `podman-llm up` again to write it anew",
+        ) from err
+
+
+def _last_tick(paths: StatePaths, *, or_else: float) -> float:
+    """When a daemon ticked here last. A damaged report is no proof that none ever did."""
+    try:
+        report = load_report(paths)
+    except StateError:
+        return or_else
+    return report.tick_at if report else 0.0
+
+
+def _words(err: Exception) -> str:
+    if isinstance(err, PodmanLLMError):
+        return f"{err.message}; {err.hint}" if err.hint else err.message
+    return f"{type(err).__name__}: {err}"

@@ -1,0 +1,150 @@
+"""The endpoint on localhost: the listening socket and the workers on it, as the settings say."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from podman_llm.config.models import Settings
+from podman_llm.core.restart import RestartPolicy
+from podman_llm.errors import ConfigError
+from podman_llm.host.clock import Clock
+from podman_llm.state.paths import StatePaths
+from podman_llm.state.report import WorkerReport
+from podman_llm.supervisor.orphans import Orphan, ask_to_end, find_orphans, see_off
+from podman_llm.supervisor.supervisor import Supervisor, WorkerArgv
+from podman_llm.telemetry import names
+
+Bind = Callable[[str, int], socket.socket]
+"""A listening socket for a host and port, or ``ConfigError``."""
+
+_MARGIN_SECONDS = 5.0
+"""What a worker gets beyond its own draining before it is killed."""
+
+_RETRY_SECONDS = 0.1
+
+_NOT_THE_WORKERS = frozenset(
+    {
+        "pod",
+        "provider",
+        "gpu_type_id",
+        "template_id",
+        "runtime_seconds",
+        "initial_wait_seconds",
+        "max_startup_attempts",
+        "poll_interval_seconds",
+    }
+)
+"""Settings about renting; a worker that has others than before must be started again."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """Owned by the daemon. Open from the first ``follow`` to ``close``; may be opened again."""
+
+    def __init__(
+        self,
+        *,
+        paths: StatePaths,
+        clock: Clock,
+        argv: WorkerArgv,
+        bind: Bind,
+        policy: RestartPolicy,
+    ) -> None:
+        self._paths = paths
+        self._clock = clock
+        self._argv = argv
+        self._bind = bind
+        self._policy = policy
+        self._grace = Settings().proxy.drain_seconds + _MARGIN_SECONDS
+        self._listener: socket.socket | None = None
+        self._supervisor: Supervisor | None = None
+        self._address: tuple[str, int] | None = None
+        self._served: dict[str, object] | None = None
+        self._orphans: tuple[Orphan, ...] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether clients are served."""
+        return self._supervisor is not None
+
+    def reports(self) -> tuple[WorkerReport, ...]:
+        """How each worker fares; none while closed."""
+        return self._supervisor.reports() if self._supervisor else ()
+
+    def follow(self, settings: Settings) -> None:
+        """Serve as ``settings`` say; nothing happens when they are those already served.
+
+        A new port is taken before the old one is given up. Workers of a killed daemon are ended
+        first, if the port is theirs.
+
+        Raises:
+            ConfigError: the port cannot be had; whatever was served goes on.
+        """
+        wanted = settings.model_dump(mode="json", exclude=set(_NOT_THE_WORKERS))
+        if wanted == self._served:
+            return
+        address = (settings.proxy.host, settings.proxy_port)
+        listener = self._listener
+        if listener is None or address != self._address:
+            listener = self._take_over(*address)
+        self._stop_workers()
+        if self._listener is not listener:
+            self._close_listener()
+        self._listener, self._address, self._served = listener, address, wanted
+        self._grace = settings.proxy.drain_seconds + _MARGIN_SECONDS
+        self._start_workers(listener, settings.proxy.workers)
+        _LOG.info(names.ENDPOINT_OPENED, extra={"url": settings.url})
+
+    def close(self) -> None:
+        """End every worker, also those of a killed daemon, and give the port back."""
+        orphans = self._orphans_asked()
+        self._stop_workers()
+        self._close_listener()
+        self._served = None
+        see_off(orphans, clock=self._clock, grace=self._grace)
+
+    def _take_over(self, host: str, port: int) -> socket.socket:
+        """Bind; orphans may still hold the port, and let go of it long before they end."""
+        orphans = self._orphans_asked()
+        deadline = self._clock.monotonic() + self._grace
+        while any(o.is_alive for o in orphans) and self._clock.monotonic() < deadline:
+            with suppress(ConfigError):
+                return self._bind(host, port)
+            self._clock.sleep(_RETRY_SECONDS)
+        see_off(orphans, clock=self._clock, grace=0)
+        return self._bind(host, port)
+
+    def _orphans_asked(self) -> tuple[Orphan, ...]:
+        """Those of a killed daemon, found before we have workers of our own, and told to go."""
+        if self._orphans is None:
+            self._orphans = find_orphans(self._paths)
+            for orphan in self._orphans:
+                ask_to_end(orphan)
+        return self._orphans
+
+    def _start_workers(self, listener: socket.socket, workers: int) -> None:
+        self._supervisor = Supervisor(
+            workers=workers,
+            argv=self._argv,
+            listen_fd=listener.fileno(),
+            log=self._paths.proxy_log,
+            clock=self._clock,
+            policy=self._policy,
+            grace=self._grace,
+        )
+        self._supervisor.start()
+
+    def _stop_workers(self) -> None:
+        if self._supervisor:
+            self._supervisor.stop()
+            self._supervisor = None
+
+    def _close_listener(self) -> None:
+        if self._listener:
+            self._listener.close()
+            self._listener = None
+            _LOG.info(names.ENDPOINT_CLOSED)
