@@ -59,11 +59,10 @@ def _listed(wire: Wire, served_name: str) -> Readiness:
     if isinstance(health, NoReply) or health.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
         return _failed(health, Rung.UNREACHABLE)
     models = wire.exchange("GET", "/v1/models")
-    if health.status == HTTPStatus.NOT_FOUND and not _is_model_list(models):
-        # Not every OpenAI server has /health. Without it, the list of models must speak.
-        return _failed(health, Rung.UNREACHABLE)
     if not _is_model_list(models):
-        return _failed(models, Rung.HEALTHY)
+        # Not every OpenAI server has /health; without it, the list of models must speak.
+        is_healthy = health.status == HTTPStatus.OK
+        return _failed(models, Rung.HEALTHY if is_healthy else Rung.UNREACHABLE)
     names = list(_names(models))
     if served_name in names:
         return Readiness(Rung.LISTED, f"/v1/models lists {served_name}")

@@ -200,8 +200,8 @@ class Wire:
 
 def is_loopback(url: str) -> bool:
     """Whether ``url`` names this host by a loopback address or as localhost."""
-    host = urlsplit(url).hostname or ""
     try:
+        host = urlsplit(url).hostname or ""
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
