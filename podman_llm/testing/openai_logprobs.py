@@ -29,19 +29,25 @@ def chat_logprobs(vocabulary: Vocabulary, tokens: Iterable[Token], top: int) -> 
 
 
 def completion_logprobs(
-    vocabulary: Vocabulary, tokens: Iterable[Token], echoed: int, top: int
+    vocabulary: Vocabulary, told: tuple[Token, ...], top: int, *, offset: int, has_start: bool
 ) -> Json:
-    """The ``logprobs`` of a completion: columns; the first echoed token has none."""
-    told = list(tokens)
-    offsets = itertools.accumulate((len(token.text) for token in told), initial=0)
-    is_known = [not (echoed and index == 0) for index in range(len(told))]
-    pairs = list(zip(told, is_known, strict=True))
+    """The ``logprobs`` of a completion, in columns.
+
+    ``offset`` is where ``told`` begins in the text; ``has_start`` is whether that is the start of
+    an echoed prompt, whose first token follows nothing and so has no probability.
+    """
+    offsets = itertools.accumulate((len(token.text) for token in told), initial=offset)
+    known = [not (has_start and index == 0) for index in range(len(told))]
     return {
         "text_offset": list(offsets)[:-1],
-        "token_logprobs": [_logprob(token, 0) if known else None for token, known in pairs],
+        "token_logprobs": [
+            _logprob(token, 0) if is_known else None
+            for token, is_known in zip(told, known, strict=True)
+        ],
         "tokens": [token.text for token in told],
         "top_logprobs": [
-            _row(_ranking(vocabulary, token, top)) if known else None for token, known in pairs
+            _row(_ranking(vocabulary, token, top)) if is_known else None
+            for token, is_known in zip(told, known, strict=True)
         ],
     }
 

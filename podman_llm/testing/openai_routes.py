@@ -9,6 +9,7 @@ import json
 import secrets
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict
 
 from aiohttp import web
@@ -16,16 +17,26 @@ from aiohttp.typedefs import Handler, Middleware
 
 from podman_llm.testing.openai_backend import Backend
 from podman_llm.testing.openai_chat import admit_chat
+from podman_llm.testing.openai_completions import admit_completion
+from podman_llm.testing.openai_embeddings import embed
 from podman_llm.testing.openai_errors import Json, Refused
 from podman_llm.testing.openai_faults import fault_from
-from podman_llm.testing.openai_generation import generation_handler
+from podman_llm.testing.openai_generation import Admit, generation_handler
+from podman_llm.testing.openai_messages import admit_message
+from podman_llm.testing.openai_metrics import CONTENT_TYPE, exposition
+from podman_llm.testing.openai_responses import admit_response
 from podman_llm.testing.openai_tally import Received
+from podman_llm.testing.openai_tokens import render_chat
+from podman_llm.testing.openai_validation import parse_body
 from podman_llm.testing.openai_wire import answer, dress
 
 _ADMIN = "/_double/"
 _MAX_BODY = 64 * 1024 * 1024
-_GENERATORS = {
+_GENERATORS: dict[str, Admit] = {
     "/v1/chat/completions": admit_chat,
+    "/v1/completions": admit_completion,
+    "/v1/messages": admit_message,
+    "/v1/responses": admit_response,
 }
 
 
@@ -36,6 +47,8 @@ def build_app(backend: Backend) -> web.Application:
         app.router.add_route("POST", path, generation_handler(backend, admit))
     for path, handler in _plain_routes(backend).items():
         app.router.add_route("GET", path, handler)
+    for path, make in _body_routes(backend).items():
+        app.router.add_route("POST", path, _at_once(make))
     _add_admin(app, backend)
 
     async def dressed(request: web.Request, response: web.StreamResponse) -> None:
@@ -121,21 +134,51 @@ def _plain_routes(backend: Backend) -> dict[str, Handler]:
         return answer(200, {"server_load": 0})
 
     async def models(_request: web.Request) -> web.Response:
-        return answer(
-            200,
-            {
-                "object": "list",
-                "data": [_model_card(backend, name) for name in config.served_names],
-            },
-        )
+        cards = [_model_card(backend, name) for name in config.served_names]
+        return answer(200, {"object": "list", "data": cards})
+
+    async def metrics(_request: web.Request) -> web.Response:
+        text = exposition(config, backend.tally)
+        return web.Response(body=text.encode(), headers={"content-type": CONTENT_TYPE})
 
     return {
         "/health": health,
         "/ping": health,
         "/version": version,
         "/load": load,
+        "/metrics": metrics,
         "/v1/models": models,
     }
+
+
+def _body_routes(backend: Backend) -> dict[str, Callable[[Json], Json]]:
+    """Routes that answer at once, without the engine's pace."""
+    model = backend.model
+
+    def tokenize(body: Json) -> Json:
+        text = render_chat(body) if "messages" in body else str(body.get("prompt", ""))
+        ids = [token.id for token in model.vocabulary.tokens(text)]
+        limit = backend.config.max_model_len
+        return {"count": len(ids), "max_model_len": limit, "tokens": ids, "token_strs": None}
+
+    def detokenize(body: Json) -> Json:
+        return {"prompt": model.vocabulary.text(body.get("tokens") or ())}
+
+    def embeddings(body: Json) -> Json:
+        return embed(model, body, secrets.token_hex(8))
+
+    routes = {"/tokenize": tokenize, "/detokenize": detokenize}
+    if backend.config.embedding_dimensions:
+        routes["/v1/embeddings"] = embeddings
+    return routes
+
+
+def _at_once(make: Callable[[Json], Json]) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        raw = await request.read()
+        return answer(200, make(parse_body(raw, request.headers.get("content-type", ""))))
+
+    return handle
 
 
 def _model_card(backend: Backend, name: str) -> Json:
