@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import sys
 from pathlib import Path
 from typing import Final
 
 import click
 
-from podman_llm.cli.context import Context
 from podman_llm.errors import PodmanLLMError
 
 EXIT_CODES: Final = """\b
@@ -73,6 +71,8 @@ class LazyGroup(click.Group):
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback shape
     if not value:
         return
+    import importlib.metadata  # costs as much as the rest of --help together
+
     click.echo(f"podman-llm {importlib.metadata.version('podman-llm')}")
     ctx.exit()
 
@@ -115,6 +115,8 @@ def cli(
 
     `podman-llm up --demo` shows it in a minute, without an account.
     """
+    from podman_llm.cli.context import Context
+
     ctx.obj = Context(config_path=config_path, state_dir=state_dir, demo=demo, verbose=verbose)
     if ctx.invoked_subcommand is not None:
         return
