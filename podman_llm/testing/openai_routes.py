@@ -32,6 +32,7 @@ from podman_llm.testing.openai_wire import answer, dress
 
 _ADMIN = "/_double/"
 _MAX_BODY = 64 * 1024 * 1024
+_Maker = Callable[[Json], Json]
 _GENERATORS: dict[str, Admit] = {
     "/v1/chat/completions": admit_chat,
     "/v1/completions": admit_completion,
@@ -151,7 +152,7 @@ def _plain_routes(backend: Backend) -> dict[str, Handler]:
     }
 
 
-def _body_routes(backend: Backend) -> dict[str, Callable[[Json], Json]]:
+def _body_routes(backend: Backend) -> dict[str, _Maker]:
     """Routes that answer at once, without the engine's pace."""
     model = backend.model
 
@@ -167,13 +168,13 @@ def _body_routes(backend: Backend) -> dict[str, Callable[[Json], Json]]:
     def embeddings(body: Json) -> Json:
         return embed(model, body, secrets.token_hex(8))
 
-    routes = {"/tokenize": tokenize, "/detokenize": detokenize}
+    routes: dict[str, _Maker] = {"/tokenize": tokenize, "/detokenize": detokenize}
     if backend.config.embedding_dimensions:
         routes["/v1/embeddings"] = embeddings
     return routes
 
 
-def _at_once(make: Callable[[Json], Json]) -> Handler:
+def _at_once(make: _Maker) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         raw = await request.read()
         return answer(200, make(parse_body(raw, request.headers.get("content-type", ""))))

@@ -90,6 +90,7 @@ class EventStream(web.StreamResponse):
         # uvicorn sends chunks even to HTTP/1.0; aiohttp would not, so they are framed here.
         self._frames_itself = request.version < HttpVersion11
         if self._frames_itself:
+            self.headers["connection"] = "close"
             self.headers["transfer-encoding"] = "chunked"
         await self.prepare(request)
 

@@ -45,6 +45,8 @@ _NOT_MET = {
 }
 # Random weights filled these documents with white space until max_tokens; the double closes them.
 _ENDS_OTHERWISE = {"chat_json_object", "chat_json_schema", "stream_json_schema"}
+# Its last token was the first half of a character, of which nothing can be told yet.
+_ENDS_WITHIN_A_CHARACTER = {"hermes_stream_usage"}
 # aiohttp answers HTTP/1.0 in its own version; uvicorn says HTTP/1.1 to everybody.
 _OTHER_VERSION = {"stream_http10"}
 
@@ -70,7 +72,7 @@ def _shape(value: Any, key: str = "") -> Any:
         if key in _KEYED_BY_TOKEN and "token" not in value:
             return {"*": _once(_shape(inner, "logprob") for inner in value.values())}
         return [(name, _shape(inner, name)) for name, inner in value.items()]
-    if isinstance(value, list):
+    if isinstance(value, list) and key != "bytes":
         return _once(_shape(inner, key) for inner in value)
     return type(value).__name__ if key in _VARIABLE else value
 
@@ -105,6 +107,9 @@ def _body_shape(name: str, response: RecordedResponse) -> Any:
     body = response.body
     if name in _ENDS_OTHERWISE:
         body = body.replace(b'"finish_reason":"length"', b'"finish_reason":"stop"')
+    if name in _ENDS_WITHIN_A_CHARACTER:
+        nothing = b'"delta":{},"logprobs":null,"finish_reason":"length"'
+        body = body.replace(nothing, nothing.replace(b"{}", b'{"content":""}'))
     if response.is_stream:
         return _event_shapes(RecordedResponse(**{**vars(response), "chunks": (body,)}).events())
     if response.header("content-type") != "application/json" or response.status >= 400:
@@ -129,7 +134,8 @@ async def hermes() -> AsyncIterator[OpenAIDouble]:
 
 
 def test_every_transcript_is_either_replayed_or_excused() -> None:
-    assert _NOT_MET.keys() | _ENDS_OTHERWISE | _OTHER_VERSION <= set(transcript_names(_VLLM))
+    excused = _NOT_MET.keys() | _ENDS_OTHERWISE | _ENDS_WITHIN_A_CHARACTER | _OTHER_VERSION
+    assert excused <= set(transcript_names(_VLLM))
 
 
 @pytest.mark.parametrize("name", [n for n in transcript_names(_VLLM) if n not in _NOT_MET])
