@@ -13,6 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from podman_llm.core.sight import Refusal
+
 
 class Phase(StrEnum):
     """Where a pod is in its life, as we believe it."""
@@ -178,6 +180,30 @@ class RateInterval:
     usd_per_hour: float
 
 
+class WaitCause(StrEnum):
+    """Why asking for a pod is put off."""
+
+    CAPACITY = "capacity"  # nothing is free
+    UNREACHABLE = "unreachable"  # the provider could not be asked
+    RATE = "rate"  # the provider wants fewer requests
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Asking is put off until ``retry_at``; ``since`` is when this generation began to wait.
+
+    ``rounds`` counts how often everything was refused; it paces the next round. ``has_plan`` says
+    that the places to ask were worked out anew since. Waiting costs nothing.
+    """
+
+    since: float
+    rounds: int
+    retry_at: float
+    cause: WaitCause
+    detail: str
+    has_plan: bool = False
+
+
 @dataclass(frozen=True)
 class PodRecord:
     """What we believe of one pod: one attempt to rent it, from intent to evidence.
@@ -188,6 +214,13 @@ class PodRecord:
     and never used again. ``candidates`` are those not yet tried, best first; ``candidate`` is the
     one of this attempt. ``rates`` is the basis of ``spent``; it starts at ``sent``, because boot
     time is billed, with the catalog's price until the provider tells its own.
+
+    ``asked_model`` is the ``modelStoreId`` of the wish it was made for. ``first_deadline`` is the
+    soft deadline before any extension. ``listed_at`` is when a valid list first showed it: from
+    then on its absence means something. ``absences`` are the times and sizes of the first and the
+    latest of an unbroken run of valid lists without it. ``billed_before`` counts earlier attempts
+    of this generation that may have cost money. ``refusals`` says what the candidates tried so far
+    in this round answered.
     """
 
     name: str
@@ -217,6 +250,11 @@ class PodRecord:
     reason_detail: str = ""
     log_tail: tuple[str, ...] = ()
     absences: tuple[tuple[float, int], ...] = ()
+    asked_model: str = ""
+    first_deadline: float | None = None
+    listed_at: float | None = None
+    billed_before: int = 0
+    refusals: tuple[tuple[Refusal, str], ...] = ()
     evidence: Evidence | None = None
     transitions: tuple[Transition, ...] = field(default=())
 

@@ -1,0 +1,122 @@
+"""How long a pod may live: deadlines, extension, and the idle limit.
+
+The wall clock alone is not trusted. A pod's time is the latest of what the wall clock says, what
+the time since boot says (it counts suspend, and nobody sets it), and, after a reboot has broken
+that thread, what the provider's own creation time says. So a clock set back never extends a lease,
+while one set forward may end it early, which is the side that costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from podman_llm.core.pod import ClockReading, PodRecord
+
+
+class Expiry(Enum):
+    """Which deadline has passed."""
+
+    SOFT = auto()  # the lease: requests in flight may finish
+    HARD = auto()  # the cap fixed at creation: at once
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Wall seconds. ``hard`` is whole seconds, as it is part of the pod's name."""
+
+    soft: float
+    hard: float
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What the proxy says about requests that reach the pod.
+
+    ``last_counted_at`` and ``busy_at`` are wall seconds: the latest request counted, and the
+    latest time a request was seen in flight, None for never. When ``is_known`` is false nothing
+    may be concluded.
+    """
+
+    in_flight: int
+    last_counted_at: float | None
+    busy_at: float | None
+    is_known: bool
+
+
+def deadlines(start: float, *, runtime: float, extension: float) -> Deadlines:
+    """The deadlines of a pod asked for at ``start``; ``extension`` is the most ``extend`` may add.
+
+    Boot counts, because it is billed.
+    """
+    hard = float(math.floor(start + runtime + extension))
+    return Deadlines(soft=min(start + runtime, hard), hard=hard)
+
+
+def pod_time(record: PodRecord, reading: ClockReading) -> float:
+    """Now, as this pod's lease counts: wall seconds that no clock move can hold back."""
+    if record.intent.boot_id == reading.boot_id or record.created_at is None:
+        # The time since the intent is known exactly; a provider's clock that is merely behind
+        # ours must not shorten the lease. Only after a reboot is it the better witness.
+        return max(reading.wall, steady_time(record, reading))
+    return reading.wall + max(0.0, record.intent.wall - record.created_at)
+
+
+def steady_time(record: PodRecord, reading: ClockReading) -> float:
+    """Now, for measuring how far apart two events of this pod are.
+
+    No step of the wall clock enters, in either direction, until the host reboots.
+    """
+    if record.intent.boot_id == reading.boot_id:
+        return record.intent.wall + reading.boottime - record.intent.boottime
+    return reading.wall
+
+
+def elapsed(since: ClockReading, reading: ClockReading) -> float:
+    """Seconds between two looks at the clocks, as well as it can be known; never negative."""
+    if since.boot_id == reading.boot_id:
+        return max(0.0, reading.boottime - since.boottime)
+    return max(0.0, reading.wall - since.wall)
+
+
+def extended(record: PodRecord, seconds: float) -> float:
+    """The soft deadline with ``seconds`` granted: never earlier than now in force, never past hard.
+
+    ``seconds`` is the sum granted so far, so that applying it twice changes nothing.
+    """
+    first = record.soft_deadline if record.first_deadline is None else record.first_deadline
+    return min(record.hard_deadline, max(record.soft_deadline, first + max(0.0, seconds)))
+
+
+def expiry(record: PodRecord, now: float) -> Expiry | None:
+    """Which deadline has passed at ``now`` (pod time), if any."""
+    if now >= record.hard_deadline:
+        return Expiry.HARD
+    if now >= record.soft_deadline:
+        return Expiry.SOFT
+    return None
+
+
+def idle_seconds(record: PodRecord, traffic: Traffic, now: float) -> float | None:
+    """How long no request has reached the pod, or None when that cannot be said.
+
+    It cannot while the model has not answered yet, while anything is in flight, and while the
+    proxy's numbers are unreadable.
+    """
+    if record.ready_at is None or not traffic.is_known or traffic.in_flight:
+        return None
+    seen = (record.ready_at, traffic.last_counted_at, traffic.busy_at)
+    return max(0.0, now - max(at for at in seen if at is not None))
+
+
+def idle_limit(record: PodRecord, configured: float | None) -> float | None:
+    """The idle time that ends the pod; None for never.
+
+    Never shorter than the cold start that was measured: whoever comes back would wait longer for
+    the next pod than this one would have idled.
+    """
+    if configured is None or record.ready_at is None:
+        return None
+    start = (record.sent or record.intent).wall
+    return max(configured, record.ready_at - start)

@@ -1,0 +1,187 @@
+"""No pod is open: whether one should be, and whether anything is still owed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from podman_llm.core.attempts import first_intent
+from podman_llm.core.deeds import Deed, MakePlan, Nothing, PlanFailed, Planned
+from podman_llm.core.listing import ours
+from podman_llm.core.pod import Candidate, Phase, PodRecord, WaitCause
+from podman_llm.core.rebuild import taken_over
+from podman_llm.core.verdicts import ENDED_AS_ASKED, no_plan, nothing_free
+from podman_llm.core.waiting import put_off, remaining, waiting_line
+from podman_llm.core.wording import duration, place
+from podman_llm.core.world import Decision, World
+
+IDLE_POLL = 60.0
+"""Seconds between looks when nothing is wanted and nothing is owed."""
+
+
+def decide_rest(world: World) -> Decision:
+    """The next step when no record is open."""
+    # 1. Nothing is wanted: what is left is to see that nothing is there.
+    if not world.wish.is_up:
+        return _be_down(world)
+    # 2. The past was lost: take over what lives, and make nothing while it may still appear.
+    if world.book.is_rebuilding:
+        return _rebuild(world)
+    # 3. This wish has had its pod, or its verdict.
+    if verdict := _verdict_text(world):
+        return _settle(world, f"failed: {verdict}")
+    if _has_served(world):
+        return _settle(world, f"{_last_words(world)}; `podman-llm up` starts a new one")
+    # 4. Nothing is free yet.
+    if (waiting := world.book.waiting) and (left := remaining(world)) > 0:
+        return _say(world, waiting_line(world, waiting), min(left, world.limits.poll))
+    # 5. A pod is due.
+    return _say(world, "working out what to rent", 0.0, MakePlan())
+
+
+def conclude_plan(world: World, outcome: Planned | PlanFailed) -> Decision:
+    """A pod is due, and here is what it could be; or why there is no telling."""
+    if isinstance(outcome, PlanFailed):
+        return _no_plan(world, outcome)
+    if world.book.is_rebuilding:
+        return _take_over(world, outcome)
+    waiting = world.book.waiting
+    intent = _intend(world, outcome)
+    settled = world.remember(
+        record=intent,
+        verdict=None,
+        waiting=replace(waiting, has_plan=True) if waiting else None,
+    )
+    note = f"{len(outcome.candidates)} places to ask, first {place(intent.candidate)}"
+    return settled.stay(note, 0.0)
+
+
+# Down ------------------------------------------------------------------------------------------
+
+
+def _be_down(world: World) -> Decision:
+    """Settled only when a valid list shows nothing of ours, for long enough after the last."""
+    calm = world.remember(waiting=None)
+    if not world.view.is_valid:
+        return _say(calm, f"what runs is unknown: {world.view.why}")
+    if others := ours(world.view, world.owner):
+        return _say(calm, f"ending pod {others[0].pod_id} of ours, which is in no record")
+    if (left := _owed(world)) > 0:
+        return _say(calm, f"nothing of ours is shown; sure in {duration(left)}", left)
+    return _settle(calm.remember(is_rebuilding=False), _last_words(world))
+
+
+def _owed(world: World) -> float:
+    """Seconds until an empty list may be called the end of it."""
+    quarantine, orphan = world.book.quarantine_until, world.book.orphan_at
+    until = max(
+        quarantine if quarantine is not None else 0.0,
+        orphan + world.limits.settle if orphan is not None else 0.0,
+    )
+    return min(until - world.reading.wall, world.limits.poll)
+
+
+# Lost past -------------------------------------------------------------------------------------
+
+
+def _rebuild(world: World) -> Decision:
+    if (waiting := world.book.waiting) and (pause := remaining(world)) > 0:
+        return _say(world, waiting_line(world, waiting), min(pause, world.limits.poll))
+    if found := ours(world.view, world.owner):
+        what = f"the state was lost; taking over pod {found[0].pod_id}, which is ours"
+        return _say(world, what, 0.0, MakePlan())
+    if not world.view.is_valid:
+        return _say(world, f"the state was lost and what runs is unknown: {world.view.why}")
+    left = (world.book.quarantine_until or 0.0) - world.reading.wall
+    if left > 0:
+        what = f"the state was lost; a pod asked for before may appear for {duration(left)} more"
+        return _say(world, what, min(left, world.limits.poll))
+    return _say(world.remember(is_rebuilding=False), "the state was lost, and no pod is left", 0.0)
+
+
+def _take_over(world: World, plan: Planned) -> Decision:
+    record = taken_over(world, plan)
+    done = world.remember(is_rebuilding=False, waiting=None)
+    if record is None:
+        # The sweep ends what lives; the ordinary way then begins, behind the quarantine.
+        return _say(done, "the pods that live serve another model; ending them", 0.0)
+    return done.remember(record=record).stay("taken over after the state was lost", 0.0)
+
+
+# Up --------------------------------------------------------------------------------------------
+
+
+def _has_served(world: World) -> bool:
+    record = world.book.record
+    return (
+        record is not None
+        and record.generation == world.wish.generation
+        and (record.phase is not Phase.DONE or record.reason in ENDED_AS_ASKED)
+    )
+
+
+def _verdict_text(world: World) -> str:
+    verdict = world.book.verdict
+    is_ours = verdict is not None and verdict.generation == world.wish.generation
+    return verdict.message if verdict and is_ours else ""
+
+
+def _intend(world: World, plan: Planned) -> PodRecord:
+    """The first attempt of this wish, or the next after one whose place failed."""
+    last = world.book.record
+    if last is None or last.generation != world.wish.generation:
+        return first_intent(world, plan, attempt=1, billed_before=0)
+    fresh = tuple(one for one in plan.candidates if not _same_place(one, last.candidate))
+    return first_intent(
+        world,
+        replace(plan, candidates=fresh or plan.candidates),
+        attempt=last.attempt + 1,
+        billed_before=last.billed_before + 1,
+    )
+
+
+def _same_place(one: Candidate, other: Candidate) -> bool:
+    return (one.gpu_id, one.cloud, one.data_center_id) == (
+        other.gpu_id,
+        other.cloud,
+        other.data_center_id,
+    )
+
+
+def _no_plan(world: World, outcome: PlanFailed) -> Decision:
+    # Whoever has just asked is told at once that nobody answers; whoever waits goes on waiting.
+    is_passing = outcome.cause is WaitCause.CAPACITY or (
+        outcome.cause is not None and world.book.waiting is not None
+    )
+    if outcome.cause is None or not is_passing:
+        verdict = no_plan(world, outcome)
+        given_up = world.remember(verdict=verdict, waiting=None, is_rebuilding=False)
+        return _say(given_up, outcome.message, 0.0)
+    waiting = put_off(world, outcome.cause, outcome.message)
+    if waiting is None:
+        verdict = nothing_free(world, outcome.cause, outcome.message)
+        given_up = world.remember(verdict=verdict, waiting=None, is_rebuilding=False)
+        return _say(given_up, verdict.message, 0.0)
+    patient = world.remember(waiting=waiting)
+    wait = min(remaining(patient), world.limits.poll)
+    return _say(patient, waiting_line(patient, waiting), wait)
+
+
+# Words -----------------------------------------------------------------------------------------
+
+
+def _settle(world: World, note: str) -> Decision:
+    """Settled, unless pods of ours are shown that still have to be ended."""
+    is_clean = not ours(world.view, world.owner)
+    return replace(_say(world, note, IDLE_POLL if is_clean else None), is_settled=is_clean)
+
+
+def _say(world: World, note: str, wait: float | None = None, deed: Deed | None = None) -> Decision:
+    pause = world.limits.poll if wait is None else wait
+    return Decision(world.book, deed or Nothing(), note, pause)
+
+
+def _last_words(world: World) -> str:
+    record = world.book.record
+    if record is None or not record.transitions:
+        return "no pod"
+    return f"{record.phase}: {record.transitions[-1].note}"

@@ -1,0 +1,170 @@
+"""What a decision looks at, and what it answers.
+
+A ``World`` is everything known at one tick. A decision takes it and answers a ``Decision``: what to
+remember from now on, what to do about it, and one sentence for people. What is remembered is on
+disk before the deed is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from podman_llm.core.deeds import Deed, Nothing
+from podman_llm.core.lease import Traffic, pod_time
+from podman_llm.core.listing import ListView
+from podman_llm.core.moves import advance
+from podman_llm.core.pod import ClockReading, Phase, PodRecord, StopReason, Waiting
+from podman_llm.core.sight import Sight
+from podman_llm.core.wording import progress
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The settings that decisions depend on; seconds and USD per hour. None means without end."""
+
+    runtime: float
+    max_extension: float
+    idle: float | None
+    max_price: float | None
+    provision_timeout: float
+    initial_wait: float
+    boot_timeout: float
+    wait_capacity: float
+    max_billed_attempts: int
+    max_restarts: int
+    drain: float
+    settle: float
+    quarantine: float
+    poll: float
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the person wants. ``now`` means without waiting for requests in flight."""
+
+    generation: int
+    is_up: bool
+    now: bool
+    extended_seconds: float
+    model: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why this generation failed, for good; ``hint`` says what to do next."""
+
+    generation: int
+    exit_code: int
+    message: str
+    hint: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Book:
+    """What is remembered from tick to tick, and on disk.
+
+    ``record`` is the open one, or else the one closed last. ``is_rebuilding`` says that the past
+    was lost: pods of ours found now are taken over instead of ended. ``quarantine_until`` (wall)
+    forbids creating, because a request of that lost past may still turn into a pod. ``orphan_at``
+    is when a pod of ours without a record was last seen.
+    """
+
+    record: PodRecord | None = None
+    verdict: Verdict | None = None
+    waiting: Waiting | None = None
+    is_rebuilding: bool = False
+    quarantine_until: float | None = None
+    orphan_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``wait`` is seconds until the next tick, ``strikes`` the bad answers in a row so far."""
+
+    book: Book
+    deed: Deed
+    note: str
+    wait: float
+    strikes: int = 0
+    is_settled: bool = False
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything known at one tick.
+
+    ``token`` is fresh randomness for one name. ``is_keyed`` says whether pods made now demand the
+    key that is derived from their name. ``sight`` is the look by id at the record's pod.
+    ``strikes`` counts answers of the same bad kind in a row: probes that were definitely not
+    ready, or orders to end that did not get through. ``blind_for`` is how many seconds there has
+    been no valid list.
+    """
+
+    reading: ClockReading
+    owner: str
+    token: str
+    wish: Wish
+    limits: Limits
+    book: Book
+    view: ListView
+    sight: Sight
+    traffic: Traffic
+    is_keyed: bool = False
+    strikes: int = 0
+    blind_for: float = 0.0
+
+    @property
+    def record(self) -> PodRecord:
+        """The record that a decision about one pod is about.
+
+        Raises:
+            ValueError: there is none; such a world belongs to ``core.rest``.
+        """
+        if self.book.record is None:
+            raise ValueError("no record")
+        return self.book.record
+
+    @property
+    def now(self) -> float:
+        """Pod time where there is an open pod, the wall clock otherwise."""
+        record = self.book.record
+        return pod_time(record, self.reading) if record and record.is_open else self.reading.wall
+
+    @property
+    def in_phase(self) -> float:
+        """Seconds since the record came into its phase."""
+        moves = self.record.transitions
+        return max(0.0, self.now - (moves[-1].at if moves else self.record.intent.wall))
+
+    def remember(self, **changes: Any) -> World:  # noqa: ANN401 - fields of Book, as ``replace``
+        """This world with something in the book changed."""
+        return replace(self, book=replace(self.book, **changes))
+
+    def stay(
+        self, what: str, wait: float | None = None, deed: Deed | None = None, strikes: int = 0
+    ) -> Decision:
+        """The record as it is, one deed perhaps, and a line on what the pod is doing."""
+        pause = self.limits.poll if wait is None else wait
+        note = progress(self.record, self.now, what)
+        return Decision(self.book, deed or Nothing(), note, pause, strikes)
+
+    def moved(self, phase: Phase, note: str, **changes: Any) -> World:  # noqa: ANN401 - as above
+        """This world with its record advanced."""
+        return self.remember(record=advance(self.record, phase, self.now, note, **changes))
+
+    def go(self, phase: Phase, note: str, **changes: Any) -> Decision:  # noqa: ANN401 - as above
+        """Advance and look again at once."""
+        return self.moved(phase, note, **changes).stay(note, wait=0.0)
+
+    def stop(self, reason: StopReason, detail: str) -> Decision:
+        """Begin the end of the pod; there is no way back from here."""
+        return self.go(
+            Phase.STOPPING,
+            f"ending the pod ({reason}): {detail}",
+            reason=reason,
+            reason_detail=detail,
+            stopping_at=self.now,
+            absences=(),
+        )
