@@ -40,7 +40,7 @@ class BillingRoutes:
             record
             for since, until in buckets
             for pod in pods
-            if (record := _record(pod, since, min(until, now)))["totalAmount"]
+            if (record := _record(pod, since, until, now))["totalAmount"]
         ]
         query = {"startTime": rfc3339(start), "endTime": rfc3339(end), "bucketSize": size}
         metadata = {
@@ -88,8 +88,8 @@ def _buckets(start: float, end: float, size: str) -> Iterator[tuple[float, float
         start += length
 
 
-def _record(pod: RentedPod, since: float, until: float) -> dict[str, Any]:
-    compute, disk = pod.meter.amounts(since, until)
+def _record(pod: RentedPod, since: float, until: float, now: float) -> dict[str, Any]:
+    compute, disk = pod.meter.amounts(since, min(until, now))
     on_gpu = pod.machine.cpu is None
     return {
         "startTime": rfc3339(since),

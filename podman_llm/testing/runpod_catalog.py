@@ -175,26 +175,31 @@ CPUS: Final = {"cpu3c": 0.03, "cpu5c": 0.04, "cpu3g": 0.04}
 """CPU flavours and their USD per vCPU and hour; memory is twice the vCPUs in GB."""
 
 
+_TEMPLATE: Final[dict[str, Any]] = {
+    "args": "",
+    "mounts": {},
+    "env": {},
+    "registry": None,
+    "serverless": False,
+    "public": True,
+    "category": "NVIDIA",
+    "startSsh": False,
+    "startJupyter": False,
+    "allowedCudaVersions": [],
+}
+
 TEMPLATES: Final = (
-    {
-        "id": "vllm0pod01",
-        "name": "vLLM",
-        "image": "vllm/vllm-openai:v0.11.0",
-        "args": "",
-        "disk": 80,
-        "mounts": {},
-        "ports": ["8000/http"],
-        "env": {"HF_HUB_ENABLE_HF_TRANSFER": "1"},
-        "registry": None,
-        "serverless": False,
-        "public": True,
-        "category": "NVIDIA",
-        "startSsh": False,
-        "startJupyter": False,
-        "allowedCudaVersions": [],
-    },
+    _TEMPLATE
+    | {"id": "vllm0pod01", "name": "vLLM", "image": "vllm/vllm-openai:v0.32.0", "disk": 80}
+    | {"ports": ["8000/http"], "env": {"HF_HUB_DISABLE_TELEMETRY": "1"}},
+    _TEMPLATE
+    | {"id": "vllm0queue", "name": "vLLM queue", "image": "runpod/worker-vllm:v0.27.1"}
+    | {"ports": [], "disk": 80, "serverless": True},
+    _TEMPLATE
+    | {"id": "runpod-ubuntu", "name": "Ubuntu", "image": "runpod/base:1.0.2-ubuntu2404"}
+    | {"ports": ["22/tcp"], "disk": 20, "category": "CPU"},
 )
-"""Templates of the account; tests add their own, a serverless one for example."""
+"""Templates of the account: one for pods, one for serverless workers, one for CPU pods."""
 
 VOLUMES: Final = (
     {"id": "vol0weights", "name": "weights", "size": 200, "dataCenter": "EU-RO-1"}

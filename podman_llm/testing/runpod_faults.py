@@ -29,6 +29,7 @@ from podman_llm.testing.runpod_problem import (
     no_capacity,
     rate_limited,
 )
+from podman_llm.testing.runpod_schema import Json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -45,8 +46,8 @@ class Problem(Exception):
         body: dict[str, object] = {"title": title, "status": self.status, "detail": self.detail}
         if self.errors:
             body["errors"] = list(self.errors)
-        return web.json_response(
-            body,
+        return web.Response(
+            body=json.dumps(body).encode(),
             status=self.status,
             headers=self.headers,
             content_type="application/problem+json",
