@@ -263,7 +263,13 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.ssl_cert is None or settings.ssl_key is None:
         raise ConfigError("use_https needs ssl_cert and ssl_key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(settings.ssl_cert, settings.ssl_key)
+    try:
+        context.load_cert_chain(settings.ssl_cert, settings.ssl_key)
+    except OSError as err:  # ssl.SSLError is one
+        raise ConfigError(
+            f"ssl_cert {settings.ssl_cert} and ssl_key {settings.ssl_key} cannot be used: {err}",
+            hint="Both are PEM files, and the key is the certificate's own.",
+        ) from err
     return context
 
 
