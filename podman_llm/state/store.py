@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from pydantic import TypeAdapter
 
-from podman_llm.core.pod import PodRecord
+from podman_llm.core.pod import PodRecord, Waiting
 from podman_llm.errors import StateError
 from podman_llm.host import files
 from podman_llm.host.clock import Clock
@@ -47,7 +47,9 @@ class PodState:
 
     ``current`` is the open record, or else the one closed last; ``closed`` holds older closed
     ones, newest first. ``quarantine_until`` forbids creating before that time, because a request
-    of a lost past may still turn into a pod.
+    of a lost past may still turn into a pod. ``waiting`` says when to ask again for what was not to
+    be had. ``is_rebuilding`` means that the past was lost and pods of ours found now are taken
+    over. ``orphan_at`` is when a pod of ours that is in no record was last seen.
     """
 
     current: PodRecord | None = None
@@ -56,6 +58,9 @@ class PodState:
     last_list_at: float | None = None
     last_nonempty_list_at: float | None = None
     quarantine_until: float | None = None
+    waiting: Waiting | None = None
+    is_rebuilding: bool = False
+    orphan_at: float | None = None
 
 
 @dataclass(frozen=True)
