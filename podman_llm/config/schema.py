@@ -17,6 +17,17 @@ from podman_llm.config.origins import dotted_keys, value_at
 
 SCHEMA_FILE: Final = "pod_config.schema.json"
 
+_SAMPLE: Final = {
+    "$schema": f"./{SCHEMA_FILE}",
+    "modelStoreId": "qwen3-coder-30b-a3b-awq",
+    "gpu_type_id": "auto",
+    "runtime_seconds": 14400,
+    "proxy_port": 8000,
+    "max_cache_size": 10000,
+    "max_cache_bytes": 1024 * 1024 * 1024,
+    "pod": {"max_price_per_hour": 2.0, "idle_seconds": 1800},
+}
+
 _HEADER: Final = """\
 # Configuration
 
@@ -57,6 +68,11 @@ def json_schema() -> dict[str, Any]:
 def schema_text() -> str:
     """The schema as the file that ships."""
     return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def sample_text() -> str:
+    """A ``pod_config.json`` to begin with: the settings that people change first."""
+    return json.dumps(_SAMPLE, indent=2) + "\n"
 
 
 def allowed(key: str) -> str:
