@@ -110,11 +110,19 @@ def judge_reasons(reasons: Iterable[object], *, has_content: bool) -> Verdict:
 
 
 def _judge_choices(answer: Mapping[str, Any], asked: int) -> Verdict:
-    choices = [choice for choice in answer.get("choices") or () if isinstance(choice, dict)]
+    choices = choices_of(answer)
     if len(choices) < asked:
         return Incomplete(f"{len(choices)} of {asked} choices")
     reasons = [choice.get("finish_reason") for choice in choices]
     return judge_reasons(reasons, has_content=any(map(has_content, choices)))
+
+
+def choices_of(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The choices of an answer or of a chunk, whatever else an upstream may put in their place."""
+    choices = answer.get("choices")
+    if not isinstance(choices, list):
+        return []
+    return [choice for choice in choices if isinstance(choice, dict)]
 
 
 def has_content(choice: Mapping[str, Any]) -> bool:

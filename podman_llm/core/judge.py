@@ -18,6 +18,7 @@ from podman_llm.core.completion import (
     Failed,
     Incomplete,
     Verdict,
+    choices_of,
     error_text,
     has_content,
     judge_reasons,
@@ -160,9 +161,7 @@ class StreamJudge:
         """Note each choice; whether that told anything but more content."""
         before = len(self._finish)
         is_news = False
-        for choice in chunk.get("choices") or ():
-            if not isinstance(choice, dict):
-                continue
+        for choice in choices_of(chunk):
             index, reason = choice.get("index"), choice.get("finish_reason")
             index = index if type(index) is int else 0
             self._finish.setdefault(index, None)
