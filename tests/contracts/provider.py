@@ -52,11 +52,11 @@ CANDIDATE = Candidate(
 )
 
 
-def request_for(name: str, *, keyed: bool = True) -> CreateRequest:
+def request_for(name: str, *, spec: PodSpec = SPEC, keyed: bool = True) -> CreateRequest:
     """An ordinary attempt under this name."""
     return CreateRequest(
         name=name,
-        spec=SPEC,
+        spec=spec,
         candidate=CANDIDATE,
         env={**MARKERS, "PLLM_INTENT": name},
         api_key_sha256=hashlib.sha256(KEY.encode()).hexdigest() if keyed else None,
@@ -79,13 +79,19 @@ def listed(provider: Provider) -> dict[str, PodSight]:
 
 
 class ProviderContract:
+    spec = SPEC
+    """What the suite asks for; an adapter that cannot run it says what it can."""
+
     @pytest.fixture
     def provider(self) -> Provider:
         raise NotImplementedError("the adapter's suite says which provider")
 
+    def request(self, name: str, provider: Provider) -> CreateRequest:
+        return request_for(name, spec=self.spec, keyed=provider.keyed)
+
     @pytest.fixture
     def created(self, provider: Provider) -> PodSight:
-        outcome = provider.create(request_for("pllm-abc234-tiny-1", keyed=provider.keyed))
+        outcome = provider.create(self.request("pllm-abc234-tiny-1", provider))
         assert isinstance(outcome, Created), outcome
         return outcome.pod
 
@@ -120,7 +126,7 @@ class ProviderContract:
     def test_pods_of_different_names_are_different_pods(
         self, provider: Provider, created: PodSight
     ) -> None:
-        other = provider.create(request_for("pllm-abc234-tiny-2", keyed=provider.keyed))
+        other = provider.create(self.request("pllm-abc234-tiny-2", provider))
         assert isinstance(other, Created)
         assert other.pod.pod_id != created.pod_id
         eventually(

@@ -19,7 +19,7 @@ from podman_llm.core.sight import (
     Refusal,
 )
 from podman_llm.providers.runpod import api
-from podman_llm.providers.runpod.client import retry_after, why
+from podman_llm.providers.runpod.client import is_problem, retry_after, why
 from podman_llm.providers.wire import Exchange, NoReply, Reply
 
 _CAPACITY: Final = re.compile(
@@ -27,9 +27,10 @@ _CAPACITY: Final = re.compile(
     re.IGNORECASE,
 )
 _BALANCE: Final = re.compile(
-    r"insufficient (balance|funds|credit)|spend(ing)? limit", re.IGNORECASE
+    r"(insufficient|enough) (balance|funds|credit)|spend(ing)? limit", re.IGNORECASE
 )
-_POOL: Final = re.compile(r"\bpool\b", re.IGNORECASE)
+_POOL: Final = re.compile(r"\bpool\b|access denied", re.IGNORECASE)
+"""A 403 on a create is mostly about a GPU pool that this account may not use."""
 
 _CERTAIN: Final = {
     400: Refusal.CANDIDATE,
@@ -79,6 +80,6 @@ def _refusal(reply: Reply) -> Refusal | None:
         return Refusal.CAPACITY
     if refusal is Refusal.CANDIDATE and _BALANCE.search(said):
         return Refusal.BALANCE
-    if reply.status == HTTPStatus.FORBIDDEN and _POOL.search(said):
+    if reply.status == HTTPStatus.FORBIDDEN and is_problem(reply) and _POOL.search(said):
         return Refusal.CANDIDATE
     return refusal
