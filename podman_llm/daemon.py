@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from podman_llm.config.models import Settings
-from podman_llm.errors import ConfigError, PodmanLLMError, StateError
+from podman_llm.errors import ConfigError, PodmanLLMError, ProviderRefused, StateError
 from podman_llm.host import files
 from podman_llm.host.clock import Clock
 from podman_llm.host.signals import Signals
@@ -30,6 +30,9 @@ _LOOK_SECONDS = 0.2
 """How long a new wish or a signal may wait to be seen; one stat each."""
 
 _AFTER_FAILURE_SECONDS = 5.0
+_A_PERSON_MUST_ACT = (ConfigError, ProviderRefused)
+"""Trying again helps nobody; with no pod to look after, the daemon leaves."""
+
 _FAILED = "the last step failed; trying again"
 
 _LOG = logging.getLogger(__name__)
@@ -142,7 +145,7 @@ class Daemon:
             problem = self._redact(_words(err))
             if problem != self._told.problem:
                 _LOG.error(names.DAEMON_PROBLEM, exc_info=err, extra={"problem": problem})
-            is_over = isinstance(err, ConfigError) and not self._may_owe()
+            is_over = isinstance(err, _A_PERSON_MUST_ACT) and not self._may_owe()
             return _Turn(_FAILED, _AFTER_FAILURE_SECONDS, problem, 1 if is_over else None)
 
     def _take_turn(self) -> _Turn:

@@ -1,0 +1,533 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from podman_llm import daemon as daemon_module
+from podman_llm.config.models import ProxySettings, Settings
+from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, PodSpec
+from podman_llm.core.restart import RestartPolicy
+from podman_llm.daemon import Daemon
+from podman_llm.errors import ConfigError, LockHeld, StateError
+from podman_llm.host import process
+from podman_llm.host.clock import SystemClock
+from podman_llm.host.signals import Signals
+from podman_llm.host.sockets import bind_listener, require_free
+from podman_llm.state.desired import Desired, save_desired
+from podman_llm.state.locks import ControllerLock, is_held
+from podman_llm.state.paths import StatePaths
+from podman_llm.state.report import DaemonReport, load_report, save_report
+from podman_llm.state.store import Failure, PodState, StateStore
+from podman_llm.supervisor.endpoint import Endpoint
+from podman_llm.testing.clock import FakeClock
+
+_DOUBLES = Path(__file__).parent / "supervisor"
+
+
+@dataclass(frozen=True)
+class Tick:
+    note: str = "all is well"
+    wait_seconds: float = 60.0
+    settled: bool = False
+
+
+@dataclass
+class Script:
+    """A controller that plays one act per tick; after the last it asks the daemon to stop."""
+
+    acts: list[Tick | Exception | Callable[[], Tick]]
+    signals: Signals
+    seen: list[tuple[Desired, Settings]] = field(default_factory=list)
+    disproved: list[AssertionError] = field(default_factory=list)
+
+    def tick(self, desired: Desired, settings: Settings) -> Tick:
+        self.seen.append((desired, settings))
+        act = self.acts[len(self.seen) - 1]
+        if len(self.seen) == len(self.acts):
+            self.signals.stop = True
+        if isinstance(act, Exception):
+            raise act
+        return act if isinstance(act, Tick) else self._checked(act)
+
+    def _checked(self, act: Callable[[], Tick]) -> Tick:
+        # The daemon outlives any failing tick, so a failed claim has to be carried past it.
+        try:
+            return act()
+        except AssertionError as err:
+            self.disproved.append(err)
+            raise
+
+
+class Waking(FakeClock):
+    """Calls back instead of only letting time pass."""
+
+    def __init__(self, on_sleep: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_sleep = on_sleep
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self._on_sleep()
+
+
+@dataclass
+class Stage:
+    """A state directory, a free port, and a daemon to be played on them."""
+
+    paths: StatePaths
+    port: int
+    signals: Signals = field(default_factory=Signals)
+    clock: FakeClock = field(default_factory=FakeClock)
+    made_for: list[Settings] = field(default_factory=list)
+    endpoint: Endpoint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.endpoint = Endpoint(
+            paths=self.paths,
+            clock=SystemClock(),
+            argv=self._argv,
+            bind=bind_listener,
+            policy=RestartPolicy(),
+        )
+
+    def _argv(self, slot: int, fd: int, lifeline: int) -> list[str]:
+        numbers = [str(slot), str(fd), str(lifeline)]
+        script = str(_DOUBLES / "worker.py")
+        return [sys.executable, script, "worker", str(self.paths.root), *numbers, "plain"]
+
+    def settings(self, **changes: object) -> Settings:
+        fields: dict[str, object] = {"proxy_port": self.port}
+        return Settings.model_validate(fields | {"proxy": ProxySettings(drain_seconds=0)} | changes)
+
+    def want(self, want: str, generation: int = 1, **changes: object) -> None:
+        settings = self.settings(**changes).model_dump(mode="json", by_alias=True)
+        wish = {"want": want, "generation": generation, "settings": settings, "requested_at": 0.0}
+        save_desired(self.paths, Desired.model_validate(wish))
+
+    def hold(self, state: PodState) -> None:
+        StateStore(self.paths, self.clock).save(state)
+
+    def play(self, *acts: Tick | Exception | Callable[[], Tick]) -> tuple[int, Script]:
+        script = Script(list(acts), self.signals)
+
+        def make_controller(settings: Settings) -> Script:
+            self.made_for.append(settings)
+            return script
+
+        daemon = Daemon(
+            paths=self.paths,
+            clock=self.clock,
+            signals=self.signals,
+            endpoint=self.endpoint,
+            make_controller=make_controller,
+            redact=lambda text: text.replace("hunter2", "[secret]"),
+        )
+        code = daemon.run()
+        if script.disproved:
+            raise script.disproved[0]
+        return code, script
+
+    @property
+    def report(self) -> DaemonReport:
+        report = load_report(self.paths)
+        assert report is not None
+        return report
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    paths = StatePaths(tmp_path / "state")
+    paths.ensure()
+    with bind_listener("127.0.0.1", 0) as free:
+        return Stage(paths, free.getsockname()[1])
+
+
+@pytest.fixture
+def stranger(stage: Stage) -> Iterator[socket.socket]:
+    """Somebody else on the port."""
+    with bind_listener("127.0.0.1", stage.port) as taken:
+        yield taken
+
+
+@pytest.fixture
+def open_pod() -> PodState:
+    candidate = Candidate("gpu", "GPU", 1, "SECURE", None, 1.0, 24.0, "HIGH")
+    spec = PodSpec("m", "o/m", "main", ("m",), 4096, "i", ("v",), 8000, 50, None, {}, None, None)
+    return PodState(
+        current=PodRecord(
+            name="pllm-a",
+            owner="aaaaaa",
+            generation=1,
+            phase=Phase.READY,
+            spec=spec,
+            attempt=1,
+            candidate=candidate,
+            candidates=(),
+            intent=ClockReading(1.0, 1.0, "boot"),
+            soft_deadline=2.0,
+            hard_deadline=3.0,
+        )
+    )
+
+
+def _ask(port: int) -> int:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(b"?")
+        return int(client.recv(100))
+
+
+# Serving and leaving -----------------------------------------------------------------------------
+
+
+def test_while_a_pod_is_wanted_clients_are_served_and_the_report_says_so(stage: Stage) -> None:
+    stage.want("up")
+
+    def look() -> Tick:
+        (worker,) = stage.report.workers
+        assert _ask(stage.port) == worker.pid
+        assert stage.report.url == f"http://localhost:{stage.port}/v1"
+        assert stage.report.pid == os.getpid()
+        return Tick("READY")
+
+    code, script = stage.play(look)
+    assert (code, len(script.seen)) == (0, 1)
+
+
+def test_being_stopped_ends_the_workers_and_nothing_else(stage: Stage) -> None:
+    stage.want("up")
+    code, script = stage.play(Tick("one", 1), Tick("two", 1))
+    assert code == 0
+    assert [desired.want for desired, _ in script.seen] == ["up", "up"]
+    assert (stage.report.note, stage.report.workers, stage.report.url) == ("two", (), "")
+    require_free("127.0.0.1", stage.port)
+    assert not is_held(stage.paths)
+
+
+def test_down_and_settled_is_the_end_and_needs_no_port(
+    stage: Stage, stranger: socket.socket
+) -> None:
+    stage.want("down")
+    code, script = stage.play(Tick("ending", 1), Tick("gone", settled=True), Tick())
+    assert code == 0
+    assert len(script.seen) == 2
+    assert stage.report.note == "gone"
+
+
+def test_a_settled_pod_that_is_wanted_is_watched_on(stage: Stage) -> None:
+    stage.want("up")
+    _, script = stage.play(*[Tick("READY", settled=True)] * 3)
+    assert len(script.seen) == 3
+
+
+def test_a_failed_up_ends_the_daemon_but_an_older_failure_does_not(stage: Stage) -> None:
+    stage.want("up", generation=2)
+    older = Failure(generation=1, exit_code=5, message="no capacity", hint="", at=0.0)
+
+    def fail() -> Tick:
+        stage.hold(PodState(failure=replace(older, generation=2)))
+        return Tick("failed", settled=True)
+
+    stage.hold(PodState(failure=older))
+    code, script = stage.play(Tick("trying", settled=True), fail, Tick())
+    assert (code, len(script.seen)) == (1, 2)
+    assert stage.report.workers == ()
+
+
+def test_a_wish_that_comes_while_the_workers_drain_is_followed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.want("down")
+    close = stage.endpoint.close
+
+    def close_slowly() -> None:
+        close()
+        monkeypatch.setattr(stage.endpoint, "close", close)
+        stage.want("up", generation=2)
+
+    monkeypatch.setattr(stage.endpoint, "close", close_slowly)
+    _, script = stage.play(Tick(settled=True), Tick("up again"))
+    assert [desired.generation for desired, _ in script.seen] == [1, 2]
+
+
+def test_only_one_daemon_per_state_directory(stage: Stage) -> None:
+    stage.want("up")
+    with ControllerLock(stage.paths), pytest.raises(LockHeld):
+        stage.play(Tick())
+
+
+# The port ----------------------------------------------------------------------------------------
+
+
+def test_without_the_port_no_pod_is_started(stage: Stage, stranger: socket.socket) -> None:
+    stage.want("up")
+    code, script = stage.play(Tick())
+    assert code == 1
+    assert not script.seen
+    assert not stage.made_for
+    assert f"port {stage.port} is taken by" in stage.report.problem
+    assert f"pid {os.getpid()}" in stage.report.problem
+
+
+def test_without_the_port_a_running_pod_is_still_looked_after(
+    stage: Stage, stranger: socket.socket, open_pod: PodState
+) -> None:
+    stage.hold(open_pod)
+    stage.want("up")
+
+    def leave() -> Tick:
+        stranger.close()
+        return Tick("READY", 1)
+
+    def served_again() -> Tick:
+        assert _ask(stage.port) == stage.report.workers[0].pid
+        return Tick("READY")
+
+    stage.play(leave, served_again)
+    assert stage.report.problem == ""
+
+
+# Turns -------------------------------------------------------------------------------------------
+
+
+def test_a_failing_turn_is_told_without_secrets_and_tried_again_in_five_seconds(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.want("up")
+    times: list[float] = []
+    problems: list[str] = []
+
+    def look() -> Tick:
+        times.append(stage.clock.wall())
+        problems.append(stage.report.problem)
+        return Tick()
+
+    def explode() -> Tick:
+        times.append(stage.clock.wall())
+        raise RuntimeError("with hunter2")
+
+    code, _ = stage.play(explode, StateError("disk full", hint="free some"), look)
+    assert code == 0
+    assert 10 <= times[1] - times[0] < 11
+    assert problems == ["disk full; free some"]
+    assert stage.report.problem == ""
+    assert [r.__dict__["problem"] for r in caplog.records if r.levelname == "ERROR"] == [
+        "RuntimeError: with [secret]",
+        "disk full; free some",
+    ]
+
+
+@pytest.mark.parametrize("owes", [False, True])
+def test_what_a_person_must_edit_ends_the_daemon_unless_a_pod_needs_it(
+    stage: Stage, open_pod: PodState, owes: bool
+) -> None:
+    stage.want("up")
+    stage.hold(open_pod if owes else PodState())
+    code, script = stage.play(ConfigError("no such model"), Tick())
+    assert (code, len(script.seen)) == ((0, 2) if owes else (1, 1))
+
+
+def test_a_record_that_cannot_be_read_counts_as_a_pod_that_needs_us(stage: Stage) -> None:
+    stage.want("up")
+    for path in (stage.paths.pod_state, stage.paths.previous_pod_state):
+        path.write_bytes(b"{")
+    code, script = stage.play(ConfigError("no such model"), Tick())
+    assert (code, len(script.seen)) == (0, 2)
+
+
+def test_a_new_wish_ends_the_wait(stage: Stage) -> None:
+    stage.want("up")
+    stage.clock = Waking(lambda: stage.want("down", generation=2))
+    began = stage.clock.wall()
+    _, script = stage.play(Tick(wait_seconds=3600), Tick())
+    assert [desired.want for desired, _ in script.seen] == ["up", "down"]
+    assert stage.clock.wall() - began < 1
+
+
+def test_a_poke_ends_the_wait(stage: Stage) -> None:
+    stage.want("up")
+    stage.clock = Waking(lambda: signal.raise_signal(signal.SIGHUP))
+    began = stage.clock.wall()
+    _, script = stage.play(Tick(wait_seconds=3600), Tick())
+    assert len(script.seen) == 2
+    assert stage.clock.wall() - began < 1
+
+
+def test_a_signal_to_stop_ends_the_wait(stage: Stage) -> None:
+    stage.want("up")
+    stage.clock = Waking(lambda: signal.raise_signal(signal.SIGTERM))
+    code, script = stage.play(Tick(wait_seconds=3600), Tick())
+    assert (code, len(script.seen)) == (0, 1)
+
+
+def test_time_spent_in_suspend_counts_as_waited(stage: Stage) -> None:
+    stage.want("up")
+    clock = Waking(lambda: clock.suspend(3600))
+    stage.clock = clock
+    monotonic = clock.monotonic()
+    stage.play(Tick(wait_seconds=3600), Tick())
+    assert clock.monotonic() - monotonic < 1
+
+
+def test_a_dead_worker_shows_in_the_report_before_the_next_turn(stage: Stage) -> None:
+    stage.want("up")
+    killed: list[int] = []
+
+    def kill_and_look() -> None:
+        (worker,) = stage.report.workers
+        if worker.pid and not killed:
+            killed.append(worker.pid)
+            os.kill(worker.pid, signal.SIGKILL)
+        stage.signals.stop = worker.restarts > 0 and worker.pid != killed[0]
+        time.sleep(0.005)
+
+    stage.clock = Waking(kill_and_look)
+    _, script = stage.play(Tick(wait_seconds=1e9), Tick())
+    assert len(script.seen) == 1
+
+
+# Settings ----------------------------------------------------------------------------------------
+
+
+def test_a_controller_is_made_for_each_change_of_settings_only(stage: Stage) -> None:
+    stage.want("up")
+
+    def extend() -> Tick:
+        stage.want("up")
+        return Tick()
+
+    def change() -> Tick:
+        stage.want("up", generation=2, runtime_seconds=7200)
+        return Tick()
+
+    stage.play(extend, change, Tick())
+    assert [settings.runtime_seconds for settings in stage.made_for] == [3600, 7200]
+
+
+def test_a_damaged_wish_leaves_the_last_good_one_in_force(stage: Stage) -> None:
+    stage.want("up", generation=4)
+
+    def damage() -> Tick:
+        stage.paths.desired.write_bytes(b"{")
+        return Tick()
+
+    _, script = stage.play(damage, Tick("still here"))
+    assert [desired.generation for desired, _ in script.seen] == [4, 4]
+    assert "desired.json is damaged" in stage.report.problem
+
+
+def test_settings_of_another_program_are_named(stage: Stage) -> None:
+    wish = Desired(generation=1, want="up", settings={"colour": "red"}, requested_at=0.0)
+    save_desired(stage.paths, wish)
+    told: list[str] = []
+
+    def repair() -> None:
+        told.append(stage.report.problem)
+        stage.want("up", generation=2)
+
+    stage.clock = Waking(repair)
+    stage.play(Tick())
+    assert "colour" in told[0]
+
+
+def test_with_no_wish_at_all_it_waits_for_one(stage: Stage) -> None:
+    stage.clock = Waking(lambda: stage.want("down"))
+    code, script = stage.play(Tick(settled=True))
+    assert (code, len(script.seen)) == (0, 1)
+
+
+# The report --------------------------------------------------------------------------------------
+
+
+def test_the_past_of_the_state_directory_is_not_forgotten(
+    stage: Stage, stranger: socket.socket
+) -> None:
+    report = DaemonReport(pid=1, started_at=1.0, tick_at=77.0, note="", url="", workers=())
+    save_report(stage.paths, report)
+    stage.hold(PodState())
+    stage.want("up")
+    assert stage.play(Tick())[0] == 1
+    assert stage.report.tick_at == 77.0
+    stage.paths.report.write_bytes(b"\0")
+    assert stage.play(Tick())[0] == 1
+    assert stage.report.tick_at == stage.clock.wall()
+
+
+def test_a_report_that_cannot_be_written_ends_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StateError("cannot write")
+
+    monkeypatch.setattr(daemon_module, "save_report", refuse)
+    stage.want("up")
+    code, script = stage.play(Tick(), Tick())
+    assert (code, len(script.seen)) == (0, 2)
+
+
+# As a process ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start_process(stage: Stage) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(_DOUBLES / "daemon.py"), str(stage.paths.root)]
+        started.append(subprocess.Popen(command))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.terminate()
+        each.wait()
+
+
+def _worker_of(stage: Stage, daemon: subprocess.Popen[bytes]) -> int:
+    """The worker's pid, once this daemon has reported it."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        report = load_report(stage.paths)
+        if report and report.pid == daemon.pid and report.workers and report.workers[0].pid:
+            return report.workers[0].pid
+        time.sleep(0.02)
+    raise AssertionError("the daemon did not come up")
+
+
+def test_sigterm_ends_daemon_and_worker_with_success(
+    stage: Stage, start_process: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    stage.want("up")
+    daemon = start_process()
+    worker = _worker_of(stage, daemon)
+    assert _ask(stage.port) == worker
+    daemon.terminate()
+    assert daemon.wait() == 0
+    assert not process.is_alive(worker)
+    require_free("127.0.0.1", stage.port)
+
+
+def test_a_killed_daemon_leaves_a_serving_worker_whose_port_the_next_one_takes_over(
+    stage: Stage, start_process: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    stage.want("up")
+    first = start_process()
+    orphan = _worker_of(stage, first)
+    first.kill()
+    first.wait()
+    assert _ask(stage.port) == orphan
+    second = start_process()
+    heir = _worker_of(stage, second)
+    assert _ask(stage.port) == heir != orphan
+    assert not process.is_alive(orphan)
+    stage.want("down")
+    assert second.wait() == 0
+    assert not process.is_alive(heir)
