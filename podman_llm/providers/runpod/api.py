@@ -90,7 +90,7 @@ def pod_sight(document: object, endpoint_template: str) -> PodSight:
         started_at=_moment(pod.get("startedAt")),
         uptime=_number(_optional_mapping(pod.get("runtime")).get("uptime")),
         endpoint=port and endpoint_template.replace("{pod_id}", pod_id).replace("{port}", port),
-        gpu_count=int(_number(gpu.get("count")) or 1) if gpu else 0,
+        gpu_count=int(_number(gpu.get("count", 1)) or 0) if gpu else 0,
         gpu_id=_optional_text(gpu.get("id")),
         cloud=_optional_text(pod.get("cloud")),
         data_center_id=_optional_text(pod.get("dataCenterId")),
