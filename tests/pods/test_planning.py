@@ -70,7 +70,7 @@ def test_the_parsers_of_the_store_and_then_the_persons_own_arguments_follow() ->
 def test_the_number_of_gpus_is_left_to_the_candidate() -> None:
     planned = made({"modelStoreId": "qwen2.5-coder-32b"})
     assert option(planned, "--tensor-parallel-size") == "{gpu_count}"
-    assert {place.gpu_count for place in planned.candidates} == {2, 4}
+    assert {place.gpu_count for place in planned.candidates} == {2, 8}
 
 
 def test_one_window_serves_every_candidate() -> None:
