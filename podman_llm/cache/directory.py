@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from podman_llm.errors import ConfigError
@@ -19,11 +18,13 @@ _DATABASE = "cache.db"
 _VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
 
 
-@dataclass(frozen=True)
 class CacheDirectory:
     """A place on disk, by its path."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mark = path / _MARK
+        self._database = path / _DATABASE
 
     def ensure(self) -> None:
         """Make it, or make sure that it is ours alone.
@@ -64,16 +65,16 @@ class CacheDirectory:
         One ``stat``, about a microsecond: cheap enough for every hit in memory, so that no process
         gives an answer that was cleared a moment ago. A deleted directory counts as a change.
         """
-        return _identity(self.path / _MARK)
+        return _identity(self._mark)
 
     def next_generation(self) -> None:
         """Tell every process that shares the directory to forget what it holds in memory."""
-        with (self.path / _MARK).open("ab") as mark:
+        with self._mark.open("ab") as mark:
             mark.write(b".")  # it grows: times are too coarse to tell two changes apart
 
     def database(self) -> int | None:
         """Which database is there: a number of its own, or None if there is none."""
-        identity = _identity(self.path / _DATABASE)
+        identity = _identity(self._database)
         return identity[0] if identity else None
 
     def discard(self) -> None:

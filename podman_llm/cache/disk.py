@@ -77,7 +77,15 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc] # the library ships no t
 
 
 class _Shelf(diskcache.Cache):  # type: ignore[misc] # the library ships no types
-    """The library's cache with the three things it lacks. Faults come out as they are."""
+    """The library's cache with what it lacks. Faults come out as they are."""
+
+    def peek(self, key: str) -> bytes | None:
+        """The value, its use not noted: that takes the lock for which writers queue."""
+        found = self._sql(
+            "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1", (key,)
+        )
+        row = found.fetchone()
+        return None if row is None else self._disk.fetch(*row, read=False)
 
     def evict_beyond(self, max_entries: int, max_bytes: int) -> None:
         """Drop the least recently used until both limits hold."""
@@ -131,6 +139,8 @@ class DiskStore:
         self._opening = threading.Lock()
         self._shelf: _Shelf | None = None
         self._database: int | None = None
+        self._using = threading.Lock()
+        self._used: set[str] = set()
         self._problem = ""
         self._resting_until = 0.0
 
@@ -140,7 +150,20 @@ class DiskStore:
 
     def read(self, key: str) -> Entry | None:
         """The entry, now the most recently used. A damaged one is deleted, and None."""
-        return self._attempt(lambda shelf: _read(shelf, key), None) if self._exists() else None
+        return self._attempt(lambda shelf: self._read(shelf, key), None) if self._exists() else None
+
+    def _read(self, shelf: _Shelf, key: str) -> Entry | None:
+        frame = shelf.peek(key)
+        if frame is None:
+            return None
+        try:
+            entry = decode_entry(key, frame)
+        except Damaged:
+            if shelf.peek(key) == frame:  # and not replaced by a sound one meanwhile
+                shelf.delete(key)
+            return None
+        self.touch([key])
+        return entry
 
     def write(self, key: str, entry: Entry) -> None:
         """Keep the entry, and evict what no longer fits.
@@ -152,6 +175,7 @@ class DiskStore:
             self._attempt(lambda shelf: self._write(shelf, key, frame), None)
 
     def _write(self, shelf: _Shelf, key: str, frame: bytes) -> None:
+        self._tell_used(shelf)
         replaces = key in shelf
         shelf.set(key, frame)
         if replaces:
@@ -160,8 +184,15 @@ class DiskStore:
 
     def touch(self, keys: Iterable[str]) -> None:
         """Count entries as just used, because another tier gave them."""
-        if self._exists():
-            self._attempt(lambda shelf: shelf.touch_all(keys), None)
+        with self._using:
+            self._used.update(keys)
+
+    def _tell_used(self, shelf: _Shelf) -> None:
+        """Write down who was used, which is soon enough right before somebody is evicted."""
+        with self._using:
+            used, self._used = self._used, set()
+        if used:
+            shelf.touch_all(used)
 
     def clear(self) -> int:
         """Drop everything; how many entries went. A database that cannot be read goes whole."""
@@ -187,6 +218,8 @@ class DiskStore:
 
     def close(self) -> None:
         """Close the calling thread's connection. The store may be used again."""
+        if self._used and self._exists():
+            self._attempt(self._tell_used, None)
         if self._shelf is not None:
             self._shelf.close()
 
@@ -241,17 +274,6 @@ def open_disk_cache(
 ) -> DiskStore:
     """The disk tier for callers without an event loop (``podman-llm cache``)."""
     return DiskStore(directory, max_entries=max_entries, max_bytes=max_bytes, clock=clock)
-
-
-def _read(shelf: _Shelf, key: str) -> Entry | None:
-    frame = shelf.get(key)
-    if frame is None:
-        return None
-    try:
-        return decode_entry(key, frame)
-    except Damaged:
-        shelf.delete(key)
-        return None
 
 
 def _is_damage(fault: Exception) -> bool:

@@ -94,6 +94,19 @@ def test_files_go_with_their_entries(store: DiskStore, directory: Path) -> None:
     assert _values(directory) == []
 
 
+def test_what_was_read_before_closing_counts_as_used_for_the_next(
+    store: DiskStore, directory: Path, clock: FakeClock
+) -> None:
+    for number in range(3):
+        store.write(key(number), entry(b"x" * 20_000))
+    store.read(key(0))
+    store.close()
+    smaller = _open(directory, clock, max_bytes=70_000)
+    smaller.write(key(3), entry(b"x" * 20_000))
+    assert [n for n in range(4) if smaller.read(key(n))] == [0, 2, 3]
+    smaller.close()
+
+
 def test_touched_entries_are_evicted_last(directory: Path, clock: FakeClock) -> None:
     store = _open(directory, clock, max_bytes=70_000)
     for number in range(3):
@@ -266,19 +279,21 @@ def test_a_place_that_cannot_be_made_is_told(tmp_path: Path, clock: FakeClock) -
     assert "cannot be used" in store.stats().problem
 
 
-def test_a_locked_database_is_given_up_soon(
+def test_a_locked_database_is_read_all_the_same_and_writing_is_given_up_soon(
     store: DiskStore, directory: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("podman_llm.cache.disk._LOCK_SECONDS", 0.05)
     store.write(key(1), ENTRY)
     other = sqlite3.connect(directory / "cache.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    assert store.read(key(1)) is None
+    assert store.read(key(1)) == ENTRY
+    store.write(key(2), ENTRY)
     assert "is locked" in store.stats().problem
     other.execute("COMMIT")
     other.close()
     clock.advance(6)
     assert store.read(key(1)) == ENTRY
+    assert store.read(key(2)) is None
 
 
 # several processes ------------------------------------------------------------------------------
