@@ -87,7 +87,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
     "--config",
     "config_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Configuration file instead of ./pod_config.json.",
+    help="Configuration file; its keys win over those of ./pod_config.json.",
 )
 @click.option(
     "--state-dir",
