@@ -101,7 +101,7 @@ class ProviderUnreachable(ProviderError):
 
 
 class UpstreamError(PodmanLLMError):
-    """The upstream did not answer as asked; ``status`` is the HTTP status that says so (502, 504)."""
+    """The upstream did not answer as asked; ``status`` is the HTTP status for it (502, 504)."""
 
     exit_code = 6
 

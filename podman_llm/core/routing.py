@@ -53,7 +53,7 @@ def locate(path: str) -> Route:
     """The route of a request path (encoded, no query string)."""
     bypass = path == _NOCACHE or path.startswith(f"{_NOCACHE}/")
     rest = path.removeprefix(_NOCACHE) if bypass else path
-    if not rest.startswith(_V1) and rest.strip("/").partition("/")[0] not in _BESIDE_V1:
+    if not f"{rest}/".startswith(_V1) and rest.strip("/").partition("/")[0] not in _BESIDE_V1:
         rest = _V1 + rest.lstrip("/")
     bare = rest.rstrip("/")
     if bare == MODELS or bare in _ENDPOINTS:

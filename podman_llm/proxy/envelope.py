@@ -48,7 +48,8 @@ class Refusal(Exception):
 def from_upstream_error(err: UpstreamError, served_by: str) -> Refusal:
     """What the client is told when the upstream failed before anything was passed on."""
     code = "upstream_timeout" if err.status == 504 else "upstream_failed"  # noqa: PLR2004 - HTTP
-    return Refusal(err.status, f"{served_by}: {err}.", code=code, retry_after=RETRY_SECONDS)
+    message = f"{served_by}: {str(err).rstrip('.')}."
+    return Refusal(err.status, message, code=code, retry_after=RETRY_SECONDS)
 
 
 def render(refusal: Refusal) -> web.Response:

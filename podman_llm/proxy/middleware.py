@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.typedefs import Middleware
 
 from podman_llm.core.routing import locate
@@ -175,7 +176,7 @@ class Boundary:
             return self._refuse(marks, envelope.from_upstream_error(err, marks.target.served_by))
         except web.HTTPRequestEntityTooLarge as err:
             return self._refuse(marks, _too_large(err))
-        except (web.HTTPException, ConnectionError):
+        except web.HTTPException:
             raise
         except Exception:  # noqa: BLE001 - the request boundary: a defect costs one request only
             _log.exception(names.REQUEST_FAILED, extra={"request_id": request_id})
@@ -197,7 +198,8 @@ class Boundary:
         headers["X-Cache"] = marks.cache
         headers["X-Served-By"] = marks.served_by
         headers["X-Pod-State"] = marks.target.pod_state
-        headers.setdefault(hdrs.SERVER, "podman-llm")
+        if headers.get(hdrs.SERVER) == SERVER_SOFTWARE:
+            headers[hdrs.SERVER] = "podman-llm"
         if marks.age is not None:
             headers[hdrs.AGE] = str(marks.age)
         if response.status in _TRY_AGAIN:

@@ -124,10 +124,10 @@ class Pipeline:
         try:
             marks.served_by = marks.target.served_by
             return await self._relay(request, ask, answer, key)
-        except Cut as err:
+        except Cut as cut:
             self._activity.errors += 1
-            _log.warning(names.ANSWER_CUT, extra={"request_id": marks.request_id, "why": str(err)})
-            raise
+            _log.warning(names.ANSWER_CUT, extra={"request_id": marks.request_id, "why": str(cut)})
+            return cut.response
         finally:
             answer.close()
 

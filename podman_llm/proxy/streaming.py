@@ -34,11 +34,16 @@ def abort(request: web.Request) -> None:
     transport.abort()
 
 
-class Cut(ConnectionError):
+class Cut(Exception):
     """The client's connection was reset because its answer cannot become whole.
 
-    A ConnectionError, which aiohttp takes for what it is: there is nothing left to answer.
+    ``response`` is the one that was begun: it goes back to aiohttp, which finds nobody to send
+    the rest to.
     """
+
+    def __init__(self, why: str, response: web.StreamResponse) -> None:
+        super().__init__(why)
+        self.response = response
 
 
 class Keeper:
@@ -167,7 +172,9 @@ async def _pass_on(
         await response.write_eof()
     except UpstreamBroke as err:
         abort(request)
-        raise Cut(str(err)) from err
+        raise Cut(str(err), response) from err
+    except ConnectionError:
+        pass  # the client left; aiohttp notices when it ends the response
     except BaseException:
         abort(request)
         raise

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.proxy.rig import (
+    ANSWER,
+    DONE,
+    EVENTS,
+    STREAM,
+    STREAM_END,
+    STREAM_HEAD,
+    Turn,
+    chunk,
+    http,
+    proxy,
+    says,
+)
+
+ASK = {"messages": [{"role": "user", "content": "hi"}]}
+POD = {"api_key": "pllm-pod", "served_by": "pod/abc", "pod_state": "READY"}
+BOOTING = {
+    "url": None,
+    "pod_state": "BOOTING",
+    "message": "The pod is BOOTING (model not answering yet), 41 s so far; try again in 5 s.",
+}
+
+
+async def test_the_same_question_is_answered_once() -> None:
+    async with proxy(says(http(ANSWER)), target=POD) as rig:
+        first, again = await rig.ask(ASK), await rig.ask(ASK)
+        assert (first.cache, again.cache) == ("MISS", "HIT")
+        assert first.body == again.body == ANSWER
+        assert again.headers["X-Served-By"] == "pod/abc"
+        assert (first.headers.get("Age"), again.headers["Age"]) == (None, "0")
+        assert len(rig.upstream.turns) == 1
+
+
+async def test_age_is_that_of_the_answer() -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        await rig.ask(ASK)
+        rig.clock.advance(61.7)
+        assert (await rig.ask(ASK)).headers["Age"] == "61"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "word", "asked_of_upstream"),
+    [
+        ("/v1/chat/completions", {}, "HIT", 1),
+        ("/v1/chat/completions", {"Cache-Control": "no-cache"}, "BYPASS", 2),
+        ("/v1/chat/completions", {"Cache-Control": "no-store"}, "BYPASS", 2),
+        ("/v1/chat/completions", {"Cache-Control": "max-age=0"}, "MISS", 2),
+        ("/v1/chat/completions", {"Cache-Control": "max-age=60"}, "HIT", 1),
+        ("/nocache/v1/chat/completions", {}, "BYPASS", 2),
+        ("/nocache/chat/completions", {}, "BYPASS", 2),
+    ],
+)
+async def test_who_asks_decides_whether_the_cache_answers(
+    path: str, headers: dict[str, str], word: str, asked_of_upstream: int
+) -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        await rig.ask(ASK)
+        assert (await rig.ask(ASK, path=path, headers=headers)).cache == word
+        assert len(rig.upstream.turns) == asked_of_upstream
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "word"),
+    [
+        ("/v1/chat/completions", {"Cache-Control": "no-cache"}, "HIT"),
+        ("/v1/chat/completions", {"Cache-Control": "no-store"}, "MISS"),
+        ("/nocache/v1/chat/completions", {}, "MISS"),
+    ],
+)
+async def test_who_asks_decides_whether_the_answer_is_kept(
+    path: str, headers: dict[str, str], word: str
+) -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        await rig.ask(ASK, path=path, headers=headers)
+        assert (await rig.ask(ASK)).cache == word
+
+
+async def test_only_if_cached_never_reaches_the_upstream() -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        only = {"Cache-Control": "only-if-cached"}
+        refused = await rig.ask(ASK, headers=only)
+        assert (refused.status, refused.cache) == (504, "MISS")
+        assert json.loads(refused.body)["error"]["code"] == "not_cached"
+        assert not rig.upstream.turns
+        await rig.ask(ASK)
+        assert (await rig.ask(ASK, headers=only)).body == ANSWER
+
+
+async def test_without_a_ready_pod_the_answer_says_what_it_is_doing() -> None:
+    async with proxy(says(), target=BOOTING) as rig:
+        refused = await rig.ask(ASK | {"stream": True})
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        assert refused.headers["X-Pod-State"] == "BOOTING"
+        assert refused.headers["Content-Type"] == "application/json"
+        error = json.loads(refused.body)["error"]
+        assert error["message"] == f"podman-llm: {BOOTING['message']}"
+        assert error["code"] == "pod_not_ready"
+
+
+async def test_without_a_ready_pod_the_cache_still_answers() -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        await rig.ask(ASK)
+        rig.set_target(**BOOTING)
+        assert (await rig.ask(ASK)).cache == "HIT"
+        assert (await rig.ask({"messages": []})).status == 503
+
+
+async def test_other_weights_are_another_answer() -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        await rig.ask(ASK)
+        rig.set_target(model_tag="other@main")
+        assert (await rig.ask(ASK)).cache == "MISS"
+
+
+async def test_unknown_weights_are_never_looked_up() -> None:
+    async with proxy(says(http(ANSWER)), target={"model_tag": ""}) as rig:
+        assert [(await rig.ask(ASK)).cache for _ in range(2)] == ["BYPASS", "BYPASS"]
+
+
+async def test_without_a_cache_every_answer_is_the_upstreams() -> None:
+    async with proxy(says(http(ANSWER)), cached=False) as rig:
+        assert [(await rig.ask(ASK)).cache for _ in range(2)] == ["BYPASS", "BYPASS"]
+
+
+@pytest.mark.parametrize(
+    ("key", "sent", "got"),
+    [
+        ("pllm-pod", {"Authorization": "Bearer sk-mine", "x-api-key": "sk"}, "Bearer pllm-pod"),
+        ("pllm-pod", {}, "Bearer pllm-pod"),
+        (None, {"Authorization": "Bearer sk-mine"}, "Bearer sk-mine"),
+        (None, {}, None),
+    ],
+)
+async def test_the_pods_key_replaces_the_clients(
+    key: str | None, sent: dict[str, str], got: str | None
+) -> None:
+    async with proxy(says(http(ANSWER)), target={"api_key": key}) as rig:
+        await rig.ask(ASK, headers=sent)
+        request = rig.upstream.turns[0].request
+        assert request.header("authorization") == got
+        assert request.header("x-api-key") is None
+
+
+async def test_only_the_clients_own_headers_go_to_the_upstream() -> None:
+    sent = {"X-Stainless-Lang": "js", "Cookie": "a=b", "Referer": "http://x", "TE": "trailers"}
+    async with proxy(says(http(ANSWER))) as rig:
+        await rig.ask(ASK, headers=sent | {"Accept-Encoding": "br, zstd"})
+        request = rig.upstream.turns[0].request
+        assert request.header("x-stainless-lang") == "js"
+        assert request.header("accept-encoding") == "identity"
+        for name in ("cookie", "referer", "te"):
+            assert request.header(name) is None
+
+
+async def test_an_upstreams_claims_on_its_own_origin_stay_away_from_ours() -> None:
+    answer = http(ANSWER).replace(
+        b"\r\n\r\n",
+        b"\r\nSet-Cookie: __cf=1\r\nStrict-Transport-Security: max-age=9\r\nx-kept: 1\r\n\r\n",
+        1,
+    )
+    async with proxy(says(answer)) as rig:
+        headers = (await rig.ask(ASK)).headers
+        assert headers["x-kept"] == "1"
+        assert not {"Set-Cookie", "Strict-Transport-Security"} & headers.keys()
+
+
+@pytest.mark.parametrize(
+    "status", ["400 Bad Request", "401 Unauthorized", "500 Broken", "429 Slow"]
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_upstreams_error_is_passed_verbatim_and_not_kept(
+    status: str, stream: bool
+) -> None:
+    theirs = http(b"<html>theirs", status=status, kind="text/html").replace(
+        b"\r\n", b"\r\nretry-after: 17\r\n", 1
+    )
+    async with proxy(says(theirs), target=POD) as rig:
+        for _ in range(2):
+            answer = await rig.ask(ASK | {"stream": stream})
+            assert (answer.status, answer.body) == (int(status[:3]), b"<html>theirs")
+            assert answer.headers["Content-Type"] == "text/html"
+            assert answer.headers["Retry-After"] == "17"
+            assert answer.headers["X-Served-By"] == "pod/abc"
+        assert len(rig.upstream.turns) == 2
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", None])
+async def test_an_answer_that_was_not_finished_is_a_502(reason: str | None) -> None:
+    body = json.loads(ANSWER)
+    body["choices"][0]["finish_reason"] = reason
+    async with proxy(says(http(json.dumps(body).encode())), target=POD) as rig:
+        answer = await rig.ask(ASK)
+        assert (answer.status, answer.headers["Retry-After"]) == (502, "2")
+        assert json.loads(answer.body)["error"]["message"].startswith("podman-llm: pod/abc: ")
+        assert answer.headers["X-Served-By"] == "podman-llm"
+        assert rig.activity.errors == 1
+
+
+async def test_a_response_that_runs_in_the_background_is_passed_and_not_kept() -> None:
+    queued = b'{"id":"resp_1","status":"queued","output":[]}'
+    async with proxy(says(http(queued))) as rig:
+        for _ in range(2):
+            answer = await rig.ask({"input": "x", "background": True}, path="/v1/responses")
+            assert (answer.status, answer.body, answer.cache) == (200, queued, "MISS")
+
+
+async def test_a_body_that_is_cut_is_a_502() -> None:
+    async def cut(turn: Turn) -> None:
+        await turn.send(http(ANSWER)[:-5])
+        turn.close()
+
+    async with proxy(cut) as rig:
+        assert (await rig.ask(ASK)).status == 502
+
+
+async def test_nobody_there_is_a_502_that_names_the_pod() -> None:
+    async with proxy(says(), target=POD | {"url": "http://127.0.0.1:1"}) as rig:
+        answer = await rig.ask(ASK | {"stream": True})
+        assert (answer.status, answer.headers["Retry-After"]) == (502, "2")
+        message = json.loads(answer.body)["error"]["message"]
+        assert message.startswith("podman-llm: pod/abc: http://127.0.0.1:1 cannot be reached")
+        assert "pllm-pod" not in message
+
+
+async def test_silence_is_a_504() -> None:
+    async def silent(turn: Turn) -> None:
+        await turn.gone.wait()
+
+    async with proxy(silent, idle_timeout=0.05) as rig:
+        assert (await rig.ask(ASK)).status == 504
+
+
+async def test_streams_and_bodies_are_kept_apart() -> None:
+    async def as_asked(turn: Turn) -> None:
+        await turn.send(STREAM if b'"stream": true' in turn.request.body else http(ANSWER))
+
+    async with proxy(as_asked) as rig:
+        for _ in range(2):
+            assert (await rig.ask(ASK)).body == ANSWER
+            assert (await rig.ask(ASK | {"stream": True})).body == b"".join(EVENTS)
+        assert len(rig.upstream.turns) == 2
+
+
+async def test_a_large_answer_is_relayed_and_not_kept() -> None:
+    settings = {"cache": {"max_entry_bytes": 1024}}
+    large = json.loads(ANSWER) | {"padding": "x" * 2000}
+    async with proxy(says(http(json.dumps(large).encode())), settings=settings) as rig:
+        for _ in range(2):
+            answer = await rig.ask(ASK)
+            assert (answer.cache, json.loads(answer.body)) == ("MISS", large)
+
+
+async def test_an_unknown_path_streams_through() -> None:
+    events = [b"event: x\ndata: abort\n\n", b": comment\n\n"]
+    script = says(STREAM_HEAD, *map(chunk, events), STREAM_END)
+    async with proxy(script) as rig:
+        answer = await rig.ask({}, path="/v1/audio/speech")
+        assert (answer.body, answer.cache) == (b"".join(events), "BYPASS")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "counted"),
+    [
+        ("POST", "/v1/chat/completions", True),
+        ("POST", "/v1/rerank", True),
+        ("GET", "/v1/models", False),
+        ("GET", "/health", False),
+    ],
+)
+async def test_only_use_of_the_pod_keeps_it_from_being_idle(
+    method: str, path: str, counted: bool
+) -> None:
+    body: Any = ASK if method == "POST" else None
+    async with proxy(says(http(ANSWER))) as rig:
+        await rig.ask(body, path=path, method=method)
+        assert (rig.activity.last_counted_at is not None) is counted
+        rig.clock.advance(100)
+        last = rig.activity.last_counted_at
+        await rig.ask(body, path="/v1/chat/completions" if counted else path, method=method)
+        if path == "/v1/chat/completions":
+            assert rig.activity.last_counted_at == last  # a hit
+
+
+async def test_a_running_stream_is_in_flight_until_its_last_byte() -> None:
+    seen: list[int] = []
+
+    async def watched(turn: Turn) -> None:
+        seen.append(rig.activity.in_flight)
+        await turn.send(STREAM_HEAD, *map(chunk, EVENTS[:-1]))
+        seen.append(rig.activity.in_flight)
+        await turn.send(chunk(DONE), STREAM_END)
+
+    async with proxy(watched) as rig:
+        await rig.ask(ASK | {"stream": True})
+        assert seen == [1, 1]
+        assert rig.activity.in_flight == 0
+        assert (rig.activity.hits, rig.activity.misses, rig.activity.bypassed) == (0, 1, 0)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.proxy.rig import (
+    ANSWER,
+    CHAT,
+    DONE,
+    EVENTS,
+    STREAM_END,
+    STREAM_HEAD,
+    USAGE,
+    Turn,
+    chunk,
+    http,
+    proxy,
+    says,
+)
+
+STREAM_ASK: dict[str, Any] = {"messages": [], "stream": True}
+WITH_USAGE = STREAM_ASK | {"stream_options": {"include_usage": True}}
+PLAIN = b"".join(EVENTS)
+FULL = b"".join([*EVENTS[:-1], USAGE, DONE])
+
+
+async def as_asked(turn: Turn) -> None:
+    """Answer with a usage chunk only to who asks, as vLLM does."""
+    usage = [USAGE] if b"include_usage" in turn.request.body else []
+    await turn.send(STREAM_HEAD, *map(chunk, [*EVENTS[:-1], *usage, DONE]), STREAM_END)
+
+
+async def test_the_usage_chunk_is_for_who_asked_for_it() -> None:
+    async with proxy(as_asked) as rig:
+        assert (await rig.ask(WITH_USAGE)).body == FULL
+        plain = await rig.ask(STREAM_ASK)
+        assert (plain.cache, plain.body) == ("HIT", PLAIN)
+        again = await rig.ask(WITH_USAGE)
+        assert (again.cache, again.body) == ("HIT", FULL)
+
+
+async def test_an_entry_without_the_wanted_usage_is_replaced_by_one_with_it() -> None:
+    async with proxy(as_asked) as rig:
+        assert (await rig.ask(STREAM_ASK)).body == PLAIN
+        asked = [await rig.ask(WITH_USAGE), await rig.ask(WITH_USAGE), await rig.ask(STREAM_ASK)]
+        assert [one.cache for one in asked] == ["MISS", "HIT", "HIT"]
+        assert [one.body for one in asked] == [FULL, FULL, PLAIN]
+
+
+def kilo(time: str) -> dict[str, Any]:
+    text = f"<environment_details>\nMessage time: {time}\n</environment_details>"
+    return {"messages": [{"role": "user", "content": [{"type": "text", "text": text}]}]}
+
+
+KILO = {"cache": {"volatile_patterns": ["kilo"]}}
+
+
+async def test_another_session_gets_the_answer_of_another_time() -> None:
+    async with proxy(says(http(ANSWER)), settings=KILO) as rig:
+        await rig.ask(kilo("10:00"), headers={"x-session-id": "a"})
+        assert (await rig.ask(kilo("11:00"), headers={"x-session-id": "b"})).cache == "HIT"
+        assert (await rig.ask(kilo("12:00"))).cache == "HIT"
+
+
+async def test_the_same_session_at_another_time_asks_again() -> None:
+    async with proxy(says(http(ANSWER)), settings=KILO) as rig:
+        session = {"x-session-id": "a"}
+        asked = [await rig.ask(kilo(time), headers=session) for time in ("10:00", "10:00", "10:05")]
+        assert [one.cache for one in asked] == ["MISS", "HIT", "MISS"]
+        assert (await rig.ask(kilo("10:05"), headers=session)).cache == "HIT"
+
+
+async def test_a_session_that_got_another_ones_answer_may_ask_again_too() -> None:
+    async with proxy(says(http(ANSWER)), settings=KILO) as rig:
+        await rig.ask(kilo("10:00"), headers={"x-session-id": "a"})
+        session = {"x-session-id": "b"}
+        asked = [await rig.ask(kilo(time), headers=session) for time in ("11:00", "11:00", "11:05")]
+        assert [one.cache for one in asked] == ["HIT", "HIT", "MISS"]
+
+
+async def test_an_answer_is_good_for_its_time_to_live() -> None:
+    async with proxy(says(http(ANSWER)), settings={"cache": {"ttl_seconds": 60}}) as rig:
+        await rig.ask({"messages": []})
+        rig.clock.advance(59)
+        assert (await rig.ask({"messages": []})).cache == "HIT"
+        rig.clock.advance(1)
+        assert (await rig.ask({"messages": []})).cache == "MISS"
+        assert (await rig.ask({"messages": []})).headers["Age"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("settings", "body", "word"),
+    [
+        ({"cache": {"policy": "all"}}, {}, "HIT"),
+        ({"cache": {"policy": "deterministic"}}, {}, "BYPASS"),
+        ({"cache": {"policy": "deterministic"}}, {"temperature": 0}, "HIT"),
+        ({"cache": {"policy": "off"}}, {"temperature": 0}, "BYPASS"),
+        ({"max_cache_size": 0}, {}, "BYPASS"),
+    ],
+)
+async def test_the_policy_says_what_is_kept(
+    settings: dict[str, Any], body: dict[str, Any], word: str
+) -> None:
+    async with proxy(says(http(ANSWER)), settings=settings) as rig:
+        await rig.ask({"messages": []} | body)
+        assert (await rig.ask({"messages": []} | body)).cache == word
+
+
+async def test_endpoints_and_queries_are_kept_apart() -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        body = {"messages": [], "prompt": "x"}
+        for path in (CHAT, "/v1/completions", f"{CHAT}?beta=true"):
+            assert (await rig.ask(body, path=path)).cache == "MISS"
+        assert (await rig.ask(body, path="/chat/completions?beta=true")).cache == "HIT"
+
+
+async def test_fields_in_another_order_are_the_same_question() -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        kind = {"Content-Type": "application/json"}
+        await rig.ask(data=b'{"a":1,"messages":[],"user":"x"}', headers=kind)
+        again = await rig.ask(data=b'{"messages": [], "a": 1}', headers=kind)
+        assert (again.cache, json.loads(again.body)) == ("HIT", json.loads(ANSWER))
