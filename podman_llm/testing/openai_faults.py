@@ -38,11 +38,12 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault, for the next ``times`` requests whose path starts with ``path``."""
+    """One fault, for the next ``times`` requests it is meant for."""
 
     kind: FaultKind
     times: int = 1
     path: str = ""
+    """Start of the paths it is meant for; empty is every path that generates."""
     after_events: int = 3
     """Events of a stream that pass before it strikes; never the one that finishes the answer."""
     seconds: float = 0.0
@@ -81,10 +82,11 @@ class FaultQueue:
         """Those that have not struck, with the times that remain."""
         return tuple(self._queue)
 
-    def take(self, path: str) -> Fault | None:
+    def take(self, path: str, *, generates: bool) -> Fault | None:
         """The first fault meant for ``path``, if there is one."""
         for index, fault in enumerate(self._queue):
-            if path.startswith(fault.path):
+            is_meant = path.startswith(fault.path) if fault.path else generates
+            if is_meant:
                 remaining = replace(fault, times=fault.times - 1)
                 self._queue[index : index + 1] = [remaining] if remaining.times else []
                 return fault

@@ -29,8 +29,8 @@ def generation_handler(backend: Backend, admit: Admit) -> Handler:
     """A handler that answers with what ``admit`` decides, unless a fault is due."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        fault = backend.faults.take(request.path)
-        early = await _strike_before(request, fault)
+        fault = backend.faults.take(request.path, generates=True)
+        early = await strike_before(request, fault)
         if early is not None:
             return early
         body = parse_body(await request.read(), request.headers.get("content-type", ""))
@@ -96,7 +96,7 @@ def _spaced(document: Json) -> str:
     return compact(document).replace('":', '": ').replace(',"', ', "')
 
 
-async def _strike_before(request: web.Request, fault: Fault | None) -> web.StreamResponse | None:
+async def strike_before(request: web.Request, fault: Fault | None) -> web.StreamResponse | None:
     """What a fault answers instead of anything else, or None to go on."""
     if fault is None:
         return None

@@ -112,10 +112,11 @@ class MessageJob:
         usage = self._usage(0)
         yield _named("message_start", message={**message, "usage": usage}, costs=1)
         yield _named("content_block_start", index=0, content_block=self._block())
-        for place, (delta, costs) in enumerate(self._deltas()):
-            paid = costs if place else costs - 1
-            yield _named("content_block_delta", index=0, delta=delta, costs=max(paid, 0))
-        yield _named("content_block_stop", index=0, closing=True)
+        paid = 1
+        for delta, written in self._deltas():
+            yield _named("content_block_delta", index=0, delta=delta, costs=max(written - paid, 0))
+            paid = written
+        yield _named("content_block_stop", index=0, costs=self.costs - paid, closing=True)
         yield from self._ending(self._stop_reason)
 
     def abort_events(self) -> Iterator[Event]:
@@ -135,15 +136,15 @@ class MessageJob:
         return {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
 
     def _deltas(self) -> Iterator[tuple[Json, int]]:
-        """Deltas with their time in tokens."""
+        """Deltas, each with how many tokens were written by then."""
         call = self._choice.call
         if call is not None:
             delta = {"type": "input_json_delta", "partial_json": call.arguments}
             yield delta, len(self._choice.tokens)
             return
-        for token in self._choice.tokens:
+        for written, token in enumerate(self._choice.tokens, start=1):
             if token.text:
-                yield {"type": "text_delta", "text": token.text}, 1
+                yield {"type": "text_delta", "text": token.text}, written
 
     @property
     def _choice(self) -> Choice:

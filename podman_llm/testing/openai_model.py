@@ -15,7 +15,7 @@ from podman_llm.testing.openai_config import OpenAIDoubleConfig
 from podman_llm.testing.openai_errors import Json, bad_request, unknown_model
 from podman_llm.testing.openai_prose import answer_pieces, json_for, sentences
 from podman_llm.testing.openai_sampling import Sampling, check_grammar, read_sampling
-from podman_llm.testing.openai_tokens import END_ID, Token, Vocabulary
+from podman_llm.testing.openai_tokens import END_ID, PrefixCache, Token, Vocabulary
 from podman_llm.testing.openai_validation import text_of
 
 # What tells how to answer, not what: the same question asked either way has the same answer.
@@ -77,6 +77,7 @@ class Model:
     def __init__(self, config: OpenAIDoubleConfig) -> None:
         self.config = config
         self.vocabulary = Vocabulary(config.vocabulary_size)
+        self._prefixes = PrefixCache()
 
     def check_name(self, body: Json) -> None:
         """Refuse a model that is not served; a request without a name gets the default one."""
@@ -119,7 +120,8 @@ class Model:
             self._choose(body, question, sampling, limit, self._dice(body, sampling, index))
             for index in range(sampling.n)
         ]
-        return Answer(prompt, tuple(choices), sampling)
+        cached, created = self._prefixes.read(prompt)
+        return Answer(prompt, tuple(choices), sampling, cached, created)
 
     def _dice(self, body: Json, sampling: Sampling, index: int) -> random.Random:
         if sampling.is_random:
@@ -161,19 +163,19 @@ def _limited(tokens: Iterator[Token], sampling: Sampling, limit: int) -> Choice:
     """Take tokens until the answer ends, a stop string or token is met, or ``limit`` is reached."""
     kept: list[Token] = []
     text = ""
-    for token in tokens:
-        kept.append(token)
+    longest = max(map(len, sampling.stops), default=0)
+    for token in itertools.islice(tokens, limit):
         if token.id in sampling.stop_token_ids:
-            kept[-1] = Token("", token.id)
-            return Choice(tuple(kept), "stop", token.id)
-        text += token.text
-        stop = next((stop for stop in sampling.stops if stop in text), None)
-        if stop is not None:
-            return Choice(_cut(kept, text.index(stop)), "stop", stop)
+            return Choice((*kept, Token("", token.id)), "stop", token.id)
+        kept.append(token)
         if token is _END:
             return Choice(tuple(kept), "stop")
-        if len(kept) == limit:
-            break
+        if longest:
+            text += token.text
+            unseen = max(0, len(text) - len(token.text) - longest)
+            stop = next((stop for stop in sampling.stops if text.find(stop, unseen) >= 0), None)
+            if stop is not None:
+                return Choice(_cut(kept, text.index(stop)), "stop", stop)
     return Choice(tuple(kept), "length")
 
 
@@ -224,8 +226,15 @@ def _tool_call(body: Json, question: str, dice: random.Random) -> ToolCall | Non
 
 
 def _is_meant(tool: Json, question: str) -> bool:
-    words = set(_WORD.findall(question.lower()))
-    return bool(words.intersection(_WORD.findall(str(tool.get("name", "")).lower())))
+    """Whether the question asks for the tool plainly.
+
+    Only ``get_…`` tools are used because the question names their subject: a coding agent's
+    ``write`` must not write made-up files because somebody said the word.
+    """
+    name, asked = str(tool.get("name", "")).lower(), question.lower()
+    if name.startswith("get_"):
+        return bool(set(_WORD.findall(name)).intersection(_WORD.findall(asked)))
+    return bool(re.search(rf"\b(?:use|call|invoke)\b[^.\n]*\b{re.escape(name)}\b", asked))
 
 
 def last_question(messages: list[Json]) -> str:

@@ -15,6 +15,7 @@ _CODE_WORDS = re.compile(
     re.IGNORECASE,
 )
 _GREETING = re.compile(r"\b(hello|hi|hey|good (?:morning|evening))\b", re.IGNORECASE)
+_ASIDE = re.compile(r"<(\w+)>.*?</\1>", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]{4,}")
 _DULL = {
     *("about", "with", "this", "that", "what", "when", "which", "please", "write", "could"),
@@ -82,23 +83,34 @@ _CODE_OPENINGS = (
 
 def sentences(prompt: str, dice: random.Random) -> Iterator[str]:
     """Pieces of an answer to ``prompt``, without end; the first few make a whole answer."""
-    if _GREETING.search(prompt) and not _CODE_WORDS.search(prompt):
+    asked = _without_asides(prompt)
+    gap = " "
+    if _is_greeting(asked):
         yield dice.choice(_GREETINGS)
-    elif _CODE_WORDS.search(prompt):
-        snippet = dice.choice(_SNIPPETS).format(name="_".join(topic_words(prompt)))
-        yield f"{dice.choice(_CODE_OPENINGS)}\n\n```python\n{snippet}```\n\n"
+    elif _CODE_WORDS.search(asked):
+        snippet = dice.choice(_SNIPPETS).format(name="_".join(topic_words(asked)))
+        yield f"{dice.choice(_CODE_OPENINGS)}\n\n```python\n{snippet}```"
+        gap = "\n\n"
     else:
-        yield dice.choice(_OPENINGS).format(topic=" ".join(topic_words(prompt)))
+        yield dice.choice(_OPENINGS).format(topic=" ".join(topic_words(asked)))
     while True:
         for sentence in dice.sample(_SENTENCES, len(_SENTENCES)):
-            yield f" {sentence}"
+            yield f"{gap}{sentence}"
+            gap = " "
 
 
 def answer_pieces(prompt: str, dice: random.Random) -> int:
     """How many pieces make a whole answer: a greeting stands alone."""
-    if _GREETING.search(prompt) and not _CODE_WORDS.search(prompt):
-        return 1
-    return dice.randint(3, 6)
+    return 1 if _is_greeting(_without_asides(prompt)) else dice.randint(3, 6)
+
+
+def _is_greeting(asked: str) -> bool:
+    return bool(_GREETING.search(asked)) and not _CODE_WORDS.search(asked)
+
+
+def _without_asides(prompt: str) -> str:
+    """The prompt without what editors add in tags, unless all of it is in tags."""
+    return _ASIDE.sub("", prompt).strip() or prompt
 
 
 def topic_words(prompt: str) -> list[str]:

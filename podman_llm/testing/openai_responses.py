@@ -95,11 +95,14 @@ class ResponseJob:
         empty = _part("", [])
         yield "response.content_part.added", {**where, "part": empty}, 0
         text = self.answer.choices[0].text
-        for place, token in enumerate(self.answer.choices[0].tokens):
+        owed = -1  # the first token is paid for already
+        for token in self.answer.choices[0].tokens:
+            owed += 1
             if token.text:
                 delta = {**where, "delta": token.text, "logprobs": []}
-                yield "response.output_text.delta", delta, min(place, 1)
-        yield "response.output_text.done", {**where, "logprobs": [], "text": text}, 0
+                yield "response.output_text.delta", delta, owed
+                owed = 0
+        yield "response.output_text.done", {**where, "logprobs": [], "text": text}, max(owed, 0)
         yield "response.content_part.done", {**where, "part": _part(text, None)}, 0
         message = self._message(identity, "completed")
         yield "response.output_item.done", {"item": message, "output_index": 0}, 0

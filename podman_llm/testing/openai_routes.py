@@ -21,7 +21,7 @@ from podman_llm.testing.openai_completions import admit_completion
 from podman_llm.testing.openai_embeddings import embed
 from podman_llm.testing.openai_errors import Json, Refused
 from podman_llm.testing.openai_faults import fault_from
-from podman_llm.testing.openai_generation import Admit, generation_handler
+from podman_llm.testing.openai_generation import Admit, generation_handler, strike_before
 from podman_llm.testing.openai_messages import admit_message
 from podman_llm.testing.openai_metrics import CONTENT_TYPE, exposition
 from podman_llm.testing.openai_responses import admit_response
@@ -72,7 +72,7 @@ def _front(backend: Backend) -> Middleware:
         if early is not None:
             return early
         try:
-            return await handler(request)
+            return await _struck(backend, request) or await handler(request)
         except Refused as refused:
             return answer(refused.status, refused.body)
         except web.HTTPMethodNotAllowed as error:
@@ -86,6 +86,13 @@ def _front(backend: Backend) -> Middleware:
             raise
 
     return front
+
+
+async def _struck(backend: Backend, request: web.Request) -> web.StreamResponse | None:
+    """What a fault answers on a path that does not generate; only one that names it does."""
+    if request.path in _GENERATORS:
+        return None
+    return await strike_before(request, backend.faults.take(request.path, generates=False))
 
 
 async def _note(backend: Backend, request: web.Request) -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from podman_llm.testing.openai_backend import make_backend
 from podman_llm.testing.openai_config import OpenAIDoubleConfig
 from podman_llm.testing.openai_engine import EngineAborted, EngineDied, EngineStopped
-from podman_llm.testing.openai_faults import Fault, FaultKind
+from podman_llm.testing.openai_faults import Fault
 from podman_llm.testing.openai_generation import reset_transport
 from podman_llm.testing.openai_routes import build_app
 from podman_llm.testing.openai_tally import Received
@@ -45,10 +45,7 @@ class OpenAIDouble:
         """
         if not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"host is {host}: the double listens on loopback only")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = sock = socket.socket(family)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
+        self._socket = sock = _bound(host, port)
         self._address = sock.getsockname()[:2]
         # A socket that is bound and does not listen refuses connections, as a loading vLLM does.
         self._loading = asyncio.create_task(self._load(sock))
@@ -106,9 +103,9 @@ class OpenAIDouble:
         """Undo ``freeze``."""
         self._backend.engine.thaw()
 
-    def fault(self, kind: FaultKind | str, **details: object) -> None:
-        """Queue a fault; ``details`` are the fields of ``Fault``."""
-        self._backend.faults.add(Fault(FaultKind(kind), **details))  # type: ignore[arg-type] # checked by the dataclass's users, the tests
+    def add_fault(self, fault: Fault) -> None:
+        """Queue a fault; requests take them in order."""
+        self._backend.faults.add(fault)
 
     def clear_faults(self) -> None:
         """Forget faults that have not struck."""
@@ -182,6 +179,17 @@ class OpenAIDouble:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def run(

@@ -18,6 +18,7 @@ _PIECE = re.compile(
 _MARKS = {"<|im_start|>": 1, "<|im_end|>": 2}
 END_ID = 2
 _FIRST_FREE_ID = 3
+_BLOCK = 128
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,25 @@ class Vocabulary:
     def _id(self, piece: str) -> int:
         free = self.size - _FIRST_FREE_ID
         return _MARKS.get(piece) or zlib.crc32(piece.encode()) % free + _FIRST_FREE_ID
+
+
+class PrefixCache:
+    """Which beginnings of prompts were read before, in whole blocks of tokens."""
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+
+    def read(self, prompt: tuple[Token, ...]) -> tuple[int, int]:
+        """How many tokens were known, and how many are known from now on."""
+        cached = created = digest = 0
+        for start in range(0, len(prompt) - _BLOCK + 1, _BLOCK):
+            digest = hash((digest, *(token.id for token in prompt[start : start + _BLOCK])))
+            if digest in self._known:
+                cached += _BLOCK
+            else:
+                self._known.add(digest)
+                created += _BLOCK
+        return cached, created
 
 
 def render_chat(body: Json) -> str:

@@ -1,157 +1,212 @@
-"""The double answers the recorded requests with the recorded bytes, but for what must vary."""
+"""How the double's life goes: loading, serving, queueing, freezing and the ways to end."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
+import asyncio
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 
 from podman_llm.testing.openai_config import OpenAIDoubleConfig
 from podman_llm.testing.openai_server import OpenAIDouble
-from podman_llm.testing.transcripts import (
-    RecordedResponse,
-    SseEvent,
-    exchange,
-    load_transcript,
-    transcript_names,
-)
 
-_VLLM = Path(__file__).parents[1] / "recordings" / "vllm"
-
-_PLAIN = OpenAIDoubleConfig(
-    max_model_len=512,
-    tool_parser=False,
-    endless=True,
-    vocabulary_size=2048,
-    model_root="MODEL_DIR",
-)
-_HERMES = OpenAIDoubleConfig(
-    max_model_len=512,
-    endless=True,
-    vocabulary_size=2048,
-    api_key_sha256=hashlib.sha256(b"sk-test-123").hexdigest(),
-    request_id_headers=True,
-    prompt_tokens_details=True,
-)
-
-_NOT_MET = {
-    "err_chunked_bad_host": "no Host header: aiohttp refuses it as HTTP/1.1 demands",
-    "metrics": "the double tells a few of vLLM's metrics: test_openai_metrics compares those",
-}
-# Random weights filled these documents with white space until max_tokens; the double closes them.
-_ENDS_OTHERWISE = {"chat_json_object", "chat_json_schema", "stream_json_schema"}
-# Its last token was the first half of a character, of which nothing can be told yet.
-_ENDS_WITHIN_A_CHARACTER = {"hermes_stream_usage"}
-# aiohttp answers HTTP/1.0 in its own version; uvicorn says HTTP/1.1 to everybody.
-_OTHER_VERSION = {"stream_http10"}
-
-_VARIABLE = {
-    *("id", "created", "created_at", "item_id", "system_fingerprint", "sequence_number"),
-    *("content", "text", "delta", "arguments", "stop_reason", "prompt"),
-    *("token", "tokens", "bytes", "logprob", "rank", "decoded_token", "count"),
-    *("text_offset", "token_logprobs", "token_ids", "prompt_token_ids"),
-    *("prompt_tokens", "completion_tokens", "total_tokens"),
-    *("input_tokens", "output_tokens"),
-}
-_KEYED_BY_TOKEN = {"top_logprobs", "prompt_logprobs"}
-_VARIABLE_HEADERS = {"date", "content-length", "x-request-id"}
+_SLOW = OpenAIDoubleConfig(endless=True, tokens_per_second=5)
 
 
-def _shape(value: Any, key: str = "") -> Any:
-    """``value`` with everything that varies from run to run replaced by its type.
-
-    Keys stay in order, and equal neighbours in a list count once: how many tokens an answer has
-    is up to the model.
-    """
-    if isinstance(value, dict):
-        if key in _KEYED_BY_TOKEN and "token" not in value:
-            return {"*": _once(_shape(inner, "logprob") for inner in value.values())}
-        return [(name, _shape(inner, name)) for name, inner in value.items()]
-    if isinstance(value, list) and key != "bytes":
-        return _once(_shape(inner, key) for inner in value)
-    return type(value).__name__ if key in _VARIABLE else value
-
-
-def _once(shapes: Any) -> list[Any]:
-    return [shape for shape, _ in itertools.groupby(shapes)]
-
-
-def _event_shapes(events: tuple[SseEvent, ...]) -> list[Any]:
-    """Shapes of the events, each choice's together: how choices take turns is up to the engine."""
-    shapes = [
-        (event.event, event.data if event.data == "[DONE]" else _shape(json.loads(event.data)))
-        for event in events
-    ]
-    return _once(sorted(shapes, key=_choice_index))
-
-
-def _choice_index(shape: tuple[str, Any]) -> float:
-    if shape[1] == "[DONE]":
-        return float("inf")
-    choices = dict(shape[1]).get("choices")
-    if choices is None:
-        return 0
-    return dict(choices[0])["index"] if choices else float("inf")
-
-
-def _headers(response: RecordedResponse) -> list[tuple[str, str]]:
-    return [(name, "" if name in _VARIABLE_HEADERS else value) for name, value in response.headers]
-
-
-def _body_shape(name: str, response: RecordedResponse) -> Any:
-    body = response.body
-    if name in _ENDS_OTHERWISE:
-        body = body.replace(b'"finish_reason":"length"', b'"finish_reason":"stop"')
-    if name in _ENDS_WITHIN_A_CHARACTER:
-        nothing = b'"delta":{},"logprobs":null,"finish_reason":"length"'
-        body = body.replace(nothing, nothing.replace(b"{}", b'{"content":""}'))
-    if response.is_stream:
-        return _event_shapes(RecordedResponse(**{**vars(response), "chunks": (body,)}).events())
-    if response.header("content-type") != "application/json" or response.status >= 400:
-        return body
-    return _shape(json.loads(body))
+@asynccontextmanager
+async def _serving(config: OpenAIDoubleConfig) -> AsyncIterator[OpenAIDouble]:
+    double = OpenAIDouble(config)
+    await double.start()
+    try:
+        yield double
+    finally:
+        await double.stop()
 
 
 @pytest.fixture
-async def plain() -> AsyncIterator[OpenAIDouble]:
-    double = OpenAIDouble(_PLAIN)
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def _chat(*, stream: bool = False, **fields: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": "Hi"}], "stream": stream, **fields}
+
+
+def _is_open(double: OpenAIDouble) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", double.port)) == 0
+
+
+async def test_the_port_refuses_connections_until_the_model_is_loaded() -> None:
+    double = OpenAIDouble(OpenAIDoubleConfig(load_seconds=0.05))
     await double.start()
-    yield double
+    assert not _is_open(double)
+    await double.ready()
+    assert _is_open(double)
     await double.stop()
+    assert not _is_open(double)
 
 
-@pytest.fixture
-async def hermes() -> AsyncIterator[OpenAIDouble]:
-    double = OpenAIDouble(_HERMES)
+async def test_a_double_stopped_while_loading_never_opens() -> None:
+    double = OpenAIDouble(OpenAIDoubleConfig(load_seconds=60))
     await double.start()
-    yield double
     await double.stop()
+    assert not _is_open(double)
 
 
-def test_every_transcript_is_either_replayed_or_excused() -> None:
-    excused = _NOT_MET.keys() | _ENDS_OTHERWISE | _ENDS_WITHIN_A_CHARACTER | _OTHER_VERSION
-    assert excused <= set(transcript_names(_VLLM))
+async def test_only_loopback_is_listened_on() -> None:
+    with pytest.raises(ValueError, match="loopback only"):
+        await OpenAIDouble().start("0.0.0.0")
 
 
-@pytest.mark.parametrize("name", [n for n in transcript_names(_VLLM) if n not in _NOT_MET])
-async def test_the_answer_is_the_recorded_one(
-    name: str, plain: OpenAIDouble, hermes: OpenAIDouble
+async def test_a_port_that_is_taken_is_an_error() -> None:
+    async with _serving(OpenAIDoubleConfig()) as double:
+        with pytest.raises(OSError, match="in use"):
+            await OpenAIDouble().start(port=double.port)
+
+
+async def test_requests_and_answers_are_counted(client: aiohttp.ClientSession) -> None:
+    async with _serving(OpenAIDoubleConfig()) as double:
+        headers = {"X-Session": "s1"}
+        await client.post(f"{double.url}/v1/chat/completions", json=_chat(), headers=headers)
+        await client.get(f"{double.url}/health")
+        assert [request.path for request in double.requests] == ["/v1/chat/completions", "/health"]
+        assert double.requests[0].header("x-session") == "s1"
+        assert json.loads(double.requests[0].body) == _chat()
+        assert double.completions == 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_leaves_frees_the_engine_at_once(
+    client: aiohttp.ClientSession, *, stream: bool
 ) -> None:
-    recorded = load_transcript(_VLLM, name)
-    double = hermes if name.startswith("hermes_") else plain
-    answered = await exchange("127.0.0.1", double.port, recorded.request)
-    assert (answered.status, answered.reason) == (
-        recorded.response.status,
-        recorded.response.reason,
+    async with _serving(_SLOW) as double:
+        body = _chat(stream=stream, max_tokens=1000)
+        asking = asyncio.create_task(_ask(client, double, body))
+        await double.wait_until(lambda: double.running == 1)
+        left_at = time.monotonic()
+        asking.cancel()
+        await double.wait_until_idle()
+        assert time.monotonic() - left_at < 0.5
+        assert double.cancelled == 1
+
+
+async def _ask(client: aiohttp.ClientSession, double: OpenAIDouble, body: dict[str, Any]) -> bytes:
+    async with client.post(f"{double.url}/v1/chat/completions", json=body) as response:
+        return await response.read()
+
+
+async def test_streams_beyond_the_slots_get_their_headers_and_wait(
+    client: aiohttp.ClientSession,
+) -> None:
+    config = OpenAIDoubleConfig(endless=True, tokens_per_second=5, max_num_seqs=2)
+    async with _serving(config) as double:
+        url = f"{double.url}/v1/chat/completions"
+        responses = [await client.post(url, json=_chat(stream=True)) for _ in range(6)]
+        await double.wait_until(lambda: double.waiting == 4)
+        assert {response.status for response in responses} == {200}
+        assert double.running == 2
+        async with client.get(f"{double.url}/load") as load:
+            assert await load.json() == {"server_load": 0}
+        for response in responses:
+            response.close()
+        await double.wait_until_idle()
+
+
+async def test_an_idle_connection_is_closed_after_the_keep_alive_time() -> None:
+    async with _serving(OpenAIDoubleConfig(keepalive_seconds=0.2)) as double:
+        reader, writer = await asyncio.open_connection("127.0.0.1", double.port)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        idle_from = time.monotonic()
+        assert await reader.read() == b""
+        assert 0.15 < time.monotonic() - idle_from < 2
+        writer.close()
+
+
+async def test_the_default_keep_alive_time_is_the_recorded_one() -> None:
+    assert OpenAIDoubleConfig().keepalive_seconds == 5.0
+
+
+async def test_a_frozen_engine_is_healthy_and_says_nothing(client: aiohttp.ClientSession) -> None:
+    async with _serving(OpenAIDoubleConfig()) as double:
+        double.freeze()
+        response = await client.post(f"{double.url}/v1/chat/completions", json=_chat(stream=True))
+        assert response.status == 200
+        reading = asyncio.create_task(response.read())
+        await double.wait_until(lambda: double.running == 1)
+        async with client.get(f"{double.url}/health") as health:
+            assert health.status == 200
+        assert not reading.done()
+        double.thaw()
+        assert (await reading).endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("ending", ["terminate", "kill_engine"])
+async def test_health_is_503_until_an_ending_server_closes_its_port(
+    client: aiohttp.ClientSession, ending: str
+) -> None:
+    double = OpenAIDouble()
+    await double.start()
+    end = double.terminate if ending == "terminate" else double.kill_engine
+    task = asyncio.create_task(end(linger_seconds=0.2))
+    await asyncio.sleep(0)
+    async with client.get(f"{double.url}/health") as health:
+        assert (health.status, await health.read()) == (503, b"")
+    await task
+    assert not _is_open(double)
+
+
+async def test_a_plain_answer_in_flight_on_sigterm_is_aborted(
+    client: aiohttp.ClientSession,
+) -> None:
+    double = OpenAIDouble(_SLOW)
+    await double.start()
+    asking = asyncio.create_task(_ask(client, double, _chat(max_tokens=1000)))
+    await double.wait_until(lambda: double.running == 1)
+    await double.terminate()
+    assert json.loads(await asking)["choices"][0]["finish_reason"] == "abort"
+
+
+async def test_kill_resets_streams_and_idle_connections() -> None:
+    double = OpenAIDouble(_SLOW)
+    await double.start()
+    _, idle = await asyncio.open_connection("127.0.0.1", double.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", double.port)
+    body = json.dumps(_chat(stream=True)).encode()
+    head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\n" + head.encode() + body)
+    await reader.readuntil(b"\r\n\r\n")
+    await double.kill()
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    assert not _is_open(double)
+    for left in (idle, writer):
+        left.transport.abort()
+
+
+def test_the_runner_serves_until_sigterm(tmp_path: os.PathLike[str]) -> None:
+    script = (
+        "from podman_llm.testing.openai_config import OpenAIDoubleConfig\n"
+        "from podman_llm.testing.openai_server import run\n"
+        "run(OpenAIDoubleConfig(), lambda line: print(line, flush=True), port=0)\n"
     )
-    assert answered.version == recorded.response.version or name in _OTHER_VERSION
-    assert _headers(answered) == _headers(recorded.response)
-    assert _body_shape(name, answered) == _body_shape(name, recorded.response)
-    assert answered.complete
-    if answered.is_stream:
-        assert len(answered.chunks) == len(answered.events())
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("loading tiny/llama-random for 0 s at http://")
+        assert process.stdout.readline().startswith("ready at http://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "ended\n"
+    assert process.returncode == 0
