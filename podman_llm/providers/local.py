@@ -63,14 +63,21 @@ class _Entry:
 class LocalProvider:
     """Pods that are processes of this host.
 
-    The spec's command is run, with ``{port}`` and ``{model}`` filled in. ``folder`` holds the
+    ``command`` is argv, in which ``{port}`` and ``{model}`` are filled in; ``folder`` holds the
     registry and the logs; ``environ`` is what the command inherits besides the pod's environment;
     ``grace`` is how many seconds it has to end by itself.
     """
 
     def __init__(
-        self, folder: Path, clock: Clock, *, environ: Mapping[str, str], grace: float = 10.0
+        self,
+        command: Sequence[str],
+        folder: Path,
+        clock: Clock,
+        *,
+        environ: Mapping[str, str],
+        grace: float = 10.0,
     ) -> None:
+        self._command = tuple(command)
         self._folder = folder
         self._clock = clock
         self._environ = dict(environ)
@@ -96,7 +103,7 @@ class LocalProvider:
 
     def create(self, request: CreateRequest) -> CreateOutcome:
         """Start the command; nothing but the gate has run when this fails."""
-        if not request.spec.command:
+        if not self._command:
             return NotCreated(
                 Refusal.SPEC,
                 "provider.local_command is empty; give the command that serves, for example "
@@ -130,7 +137,7 @@ class LocalProvider:
             content = json.dumps(asdict(entry(identity)), indent=1).encode()
             files.write_atomic(self._path(request.name), content)
 
-        command = [_filled(part, port, request.spec.hf_id) for part in request.spec.command]
+        command = [_filled(part, port, request.spec.hf_id) for part in self._command]
         environ = self._environ | request.env
         log = self._log(request.name)
         return entry(

@@ -52,11 +52,11 @@ CANDIDATE = Candidate(
 )
 
 
-def request_for(name: str, *, spec: PodSpec = SPEC, keyed: bool = True) -> CreateRequest:
+def request_for(name: str, *, keyed: bool = True) -> CreateRequest:
     """An ordinary attempt under this name."""
     return CreateRequest(
         name=name,
-        spec=spec,
+        spec=SPEC,
         candidate=CANDIDATE,
         env={**MARKERS, "PLLM_INTENT": name},
         api_key_sha256=hashlib.sha256(KEY.encode()).hexdigest() if keyed else None,
@@ -79,15 +79,12 @@ def listed(provider: Provider) -> dict[str, PodSight]:
 
 
 class ProviderContract:
-    spec = SPEC
-    """What the suite asks for; an adapter that cannot run it says what it can."""
-
     @pytest.fixture
     def provider(self) -> Provider:
         raise NotImplementedError("the adapter's suite says which provider")
 
     def request(self, name: str, provider: Provider) -> CreateRequest:
-        return request_for(name, spec=self.spec, keyed=provider.keyed)
+        return request_for(name, keyed=provider.keyed)
 
     @pytest.fixture
     def created(self, provider: Provider) -> PodSight:

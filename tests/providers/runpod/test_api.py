@@ -168,9 +168,12 @@ def test_without_availability_nothing_is_in_stock() -> None:
 
 def test_an_offer_that_cannot_be_read_is_left_out() -> None:
     assert len(api.gpu_offers({"gpus": [GPU, {"id": "x"}, None, GPU | {"id": None}]})) == 1
-    for document in (None, {}, {"gpus": {}}):
-        with pytest.raises(Malformed):
-            api.gpu_offers(document)
+
+
+@pytest.mark.parametrize("document", [None, {}, {"gpus": {}}])
+def test_a_catalog_that_is_none_is_malformed(document: object) -> None:
+    with pytest.raises(Malformed):
+        api.gpu_offers(document)
 
 
 def test_models_of_the_repository_are_those_a_pod_can_load() -> None:
