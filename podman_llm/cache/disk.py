@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _LOCK_SECONDS = 2.0  # others hold the database for milliseconds; a request waits no longer for it
 _REST_SECONDS = 5.0  # after a fault the disk is left alone for so long
+_WRITING_SECONDS = 600.0  # a value without an entry may be in the middle of getting one so long
 _FAULTS = (OSError, sqlite3.Error, diskcache.Timeout, TypeError, ValueError, KeyError, ConfigError)
 
 
@@ -99,6 +100,7 @@ class _Shelf(diskcache.Cache):  # type: ignore[misc] # the library ships no type
             while (entries > max_entries or size > max_bytes) and (row := oldest.fetchone()):
                 doomed.append(row)
                 entries, size = entries - 1, size - row[1]
+            oldest.close()
             for rowid, _, filename in doomed:
                 sql("DELETE FROM Cache WHERE rowid = ?", (rowid,))
                 cleanup(filename)
@@ -112,6 +114,14 @@ class _Shelf(diskcache.Cache):  # type: ignore[misc] # the library ships no type
                     " WHERE key = ? AND raw = 1",
                     (key,),
                 )
+
+    def sweep(self, before: float) -> None:
+        """Remove values of no entry, left by who died while writing, if older than ``before``."""
+        known = {name for (name,) in self._sql("SELECT filename FROM Cache")}
+        for path in Path(self.directory).glob("??/??/*.val"):
+            name = path.relative_to(self.directory).as_posix()
+            if name not in known and is_value_name(name) and path.stat().st_mtime < before:
+                self.disk.remove(name)
 
     def measure(self) -> tuple[int, int]:
         """Entries, and their bytes."""
@@ -145,8 +155,9 @@ class DiskStore:
         self._resting_until = 0.0
 
     def prepare(self) -> None:
-        """Make and open it now, so that ``stats`` can tell at once whether it is of use."""
-        self._attempt(lambda _: None, None)
+        """Make, open and tidy it now, so that ``stats`` can tell at once whether it is of use."""
+        before = self._clock.wall() - _WRITING_SECONDS
+        self._attempt(lambda shelf: shelf.sweep(before), None)
 
     def read(self, key: str) -> Entry | None:
         """The entry, now the most recently used. A damaged one is deleted, and None."""
@@ -166,21 +177,28 @@ class DiskStore:
         return entry
 
     def write(self, key: str, entry: Entry) -> None:
-        """Keep the entry, and evict what no longer fits.
+        """Keep one entry."""
+        self.write_all({key: entry})
+
+    def write_all(self, entries: Mapping[str, Entry]) -> None:
+        """Keep entries, all or none, and evict what no longer fits.
 
         Replacing one moves the generation on, so that no other worker goes on giving the old one.
         """
-        frame = encode_entry(key, entry)
-        if len(frame) <= self._max_bytes and self._max_entries:
-            self._attempt(lambda shelf: self._write(shelf, key, frame), None)
+        frames = {key: encode_entry(key, entry) for key, entry in entries.items()}
+        fitting = {key: frame for key, frame in frames.items() if len(frame) <= self._max_bytes}
+        if fitting and self._max_entries:
+            self._attempt(lambda shelf: self._write(shelf, fitting), None)
 
-    def _write(self, shelf: _Shelf, key: str, frame: bytes) -> None:
-        self._tell_used(shelf)
-        replaces = key in shelf
-        shelf.set(key, frame)
+    def _write(self, shelf: _Shelf, frames: Mapping[str, bytes]) -> None:
+        with shelf.transact(retry=False):
+            self._tell_used(shelf)
+            replaces = any(key in shelf for key in frames)
+            for key, frame in frames.items():
+                shelf.set(key, frame)
+            shelf.evict_beyond(self._max_entries, self._max_bytes)
         if replaces:
             self._directory.next_generation()
-        shelf.evict_beyond(self._max_entries, self._max_bytes)
 
     def touch(self, keys: Iterable[str]) -> None:
         """Count entries as just used, because another tier gave them."""

@@ -1,7 +1,9 @@
 """The disk tier for the event loop: its calls run in two threads of their own.
 
-One thread reads and one writes, so that no answer waits behind another one being stored. A disk
-that hangs costs a request a bounded wait, and a bounded number of requests their entry.
+One thread reads and one writes, so that no answer waits behind another one being stored. What is
+put while the writer is busy goes to disk together, in one transaction, and is given from memory
+until then. A disk that hangs costs a request a bounded wait, and a bounded number of requests
+their entry.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from podman_llm.cache.disk import DiskStore
 T = TypeVar("T")
 
 _PATIENCE_SECONDS = 5.0  # longer than the store waits for a lock; more means that the disk hangs
-_MOST_WAITING = 64  # calls at once; beyond it the disk is too slow to be of use
+_MOST_WAITING = 64  # reads, and entries to be written, at once: beyond it the disk is of no use
 
 
 class DiskCache:
@@ -29,22 +31,45 @@ class DiskCache:
         self._reader = ThreadPoolExecutor(1, "cache-read")
         self._writer = ThreadPoolExecutor(1, "cache-write")
         self._places = threading.Semaphore(_MOST_WAITING)
+        self._waiting: dict[str, Entry] = {}
+        self._being_written: dict[str, Entry] = {}
+        self._writing: asyncio.Task[None] | None = None
         self._is_closed = False
 
     async def get(self, key: str) -> Entry | None:
         """The entry, now the most recently used; None if there is none, or the disk is stuck."""
-        return await self._run(self._reader, lambda: self._store.read(key), None)
+        entry = self._waiting.get(key) or self._being_written.get(key)
+        return entry or await self._run(self._reader, lambda: self._store.read(key), None)
 
     async def put(self, key: str, entry: Entry) -> None:
         """Keep an entry, evicting the least recently used beyond the limits."""
-        await self._run(self._writer, lambda: self._store.write(key, entry), None)
+        if self._is_closed or len(self._waiting) >= _MOST_WAITING:
+            return
+        self._waiting[key] = entry
+        while key in self._waiting or key in self._being_written:
+            await self._one_batch()
 
-    async def touch(self, keys: Iterable[str]) -> None:
-        """Count entries as just used, because another tier gave them."""
-        await self._run(self._writer, lambda: self._store.touch(keys), None)
+    async def _one_batch(self) -> None:
+        """The batch that is being written, or else the next one. Shared by all who wait for it."""
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_waiting())
+        await asyncio.shield(self._writing)
+
+    async def _write_waiting(self) -> None:
+        batch = self._being_written = self._waiting
+        self._waiting = {}
+        await self._run(self._writer, lambda: self._store.write_all(batch), None)
+        self._being_written = {}
+
+    def touch(self, keys: Iterable[str]) -> None:
+        """Count entries as just used, because another tier gave them. Does not block."""
+        self._store.touch(keys)
 
     async def clear(self) -> int:
         """Drop everything; how many entries went."""
+        self._waiting.clear()
+        if self._being_written:
+            await self._one_batch()
         return await self._run(self._writer, self._store.clear, 0)
 
     async def stats(self) -> CacheStats:
@@ -58,6 +83,8 @@ class DiskCache:
 
     async def close(self) -> None:
         """Let what was put reach the disk, then let go of files and threads."""
+        while self._waiting or self._being_written:
+            await self._one_batch()
         for thread in (self._writer, self._reader):
             await self._run(thread, self._store.close, None)
         self._is_closed = True

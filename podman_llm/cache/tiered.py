@@ -15,8 +15,8 @@ class SharedCache(Cache, Protocol):
     def generation(self) -> object:
         """Another value whenever answers that came from here stop being good. Does not block."""
 
-    async def touch(self, keys: Iterable[str]) -> None:
-        """Count entries as just used, because another tier gave them."""
+    def touch(self, keys: Iterable[str]) -> None:
+        """Count entries as just used, because another tier gave them. Does not block."""
 
 
 class TieredCache:
@@ -24,15 +24,14 @@ class TieredCache:
 
     Both keep what is put; what is only in the shared tier is fetched up. When the shared tier's
     generation moves on (a clearing, or an answer replaced, by anybody), memory is dropped before
-    it is asked again. Hits in memory are told to the shared tier before it next has to choose
-    whom to evict, so that the most wanted entries do not look like the least wanted.
+    it is asked again. Hits in memory are told to the shared tier, lest the most wanted entries
+    look like the least wanted when it has to choose whom to evict.
     """
 
     def __init__(self, memory: MemoryCache, shared: SharedCache) -> None:
         self._memory = memory
         self._shared = shared
         self._generation = shared.generation()
-        self._used: set[str] = set()
 
     async def get(self, key: str) -> Entry | None:
         """The entry from the nearest tier that has it."""
@@ -42,7 +41,7 @@ class TieredCache:
             await self._memory.clear()
         entry = await self._memory.get(key)
         if entry is not None:
-            self._used.add(key)
+            self._shared.touch((key,))
             return entry
         entry = await self._shared.get(key)
         if entry is not None and self._shared.generation() == generation:
@@ -52,13 +51,11 @@ class TieredCache:
     async def put(self, key: str, entry: Entry) -> None:
         """Keep an entry in both tiers; from memory it is given at once."""
         await self._memory.put(key, entry)
-        await self._tell_used()
         await self._shared.put(key, entry)
 
     async def clear(self) -> int:
         """Drop everything; how many entries the shared tier had."""
         await self._memory.clear()
-        self._used.clear()
         return await self._shared.clear()
 
     async def stats(self) -> CacheStats:
@@ -67,11 +64,5 @@ class TieredCache:
 
     async def close(self) -> None:
         """Let go of both tiers."""
-        await self._tell_used()
         await self._shared.close()
         await self._memory.close()
-
-    async def _tell_used(self) -> None:
-        if self._used:
-            used, self._used = self._used, set()
-            await self._shared.touch(used)

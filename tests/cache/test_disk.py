@@ -51,6 +51,10 @@ def _sql(directory: Path, statement: str, *values: object) -> list[tuple[object,
         database.close()
 
 
+def _raise_full() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def _values(directory: Path) -> list[Path]:
     return list(directory.glob("*/*/*.val"))
 
@@ -231,11 +235,8 @@ def test_a_full_disk_is_told_and_tried_again_later(
 ) -> None:
     store.write(key(1), ENTRY)
 
-    def no_space(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with monkeypatch.context() as full:
-        full.setattr("diskcache.Disk._write", no_space)
+        full.setattr("diskcache.Disk._write", lambda *_: _raise_full())
         store.write(key(2), LARGE)
     stats = store.stats()
     assert not stats.healthy
@@ -294,6 +295,37 @@ def test_a_locked_database_is_read_all_the_same_and_writing_is_given_up_soon(
     clock.advance(6)
     assert store.read(key(1)) == ENTRY
     assert store.read(key(2)) is None
+
+
+def test_values_that_a_killed_writer_left_are_swept_once_they_are_old(
+    store: DiskStore, directory: Path, clock: FakeClock
+) -> None:
+    store.write(key(1), LARGE)
+    orphan = directory / "ab" / "cd" / f"{'e' * 28}.val"
+    orphan.parent.mkdir(parents=True, exist_ok=True)
+    orphan.write_bytes(b"half")
+    os.utime(orphan, (clock.wall(), clock.wall()))
+    _open(directory, clock).prepare()
+    assert orphan.exists()  # its writer may still be at it
+    clock.advance(1000)
+    _open(directory, clock).prepare()
+    assert not orphan.exists()
+    assert store.read(key(1)) == LARGE
+
+
+def test_a_batch_is_kept_whole_or_not_at_all(
+    store: DiskStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(key(0), ENTRY)
+    with monkeypatch.context() as full:
+        full.setattr("diskcache.Disk._write", lambda *_: _raise_full())
+        store.write_all({key(1): ENTRY, key(2): LARGE})
+    clock.advance(6)
+    assert store.read(key(0)) == ENTRY
+    assert store.read(key(1)) is None
+    store.write_all({key(1): ENTRY, key(2): LARGE})
+    assert store.read(key(1)) == ENTRY
+    assert store.read(key(2)) == LARGE
 
 
 # several processes ------------------------------------------------------------------------------

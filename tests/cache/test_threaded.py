@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,7 +39,7 @@ class _StuckStore:
         self.released.wait()
         return ENTRY
 
-    def write(self, *_: object) -> None: ...
+    def write_all(self, *_: object) -> None: ...
 
     def close(self) -> None: ...
 
@@ -73,6 +73,58 @@ async def test_no_more_wait_for_a_stuck_disk_than_there_are_places(
     stuck.released.set()
     assert await first == ENTRY
     assert await cache.get(key(2)) == ENTRY
+    await cache.close()
+
+
+async def test_what_is_put_while_the_writer_is_busy_is_written_together(tmp_path: Path) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    batches: list[int] = []
+    write_all = cache._store.write_all
+
+    def noted(entries: Mapping[str, Entry]) -> None:
+        batches.append(len(entries))
+        write_all(entries)
+
+    cache._store.write_all = noted  # type: ignore[method-assign] # watched, not replaced
+    await asyncio.gather(*(cache.put(key(number), ENTRY) for number in range(4)))
+    await asyncio.gather(*(cache.put(key(number), ENTRY) for number in range(3)))
+    assert batches == [4, 3]
+    await cache.close()
+
+
+async def test_what_waits_to_be_written_is_given_already(tmp_path: Path) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    put = asyncio.create_task(cache.put(key(1), ENTRY))
+    await asyncio.sleep(0)
+    assert not (tmp_path / "cache").exists()
+    assert await cache.get(key(1)) == ENTRY
+    await put
+    await cache.close()
+
+
+async def test_a_clearing_drops_what_waits_to_be_written(tmp_path: Path) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    first = asyncio.create_task(cache.put(key(1), ENTRY))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    second = asyncio.create_task(cache.put(key(2), ENTRY))
+    await asyncio.sleep(0)
+    await cache.clear()
+    await asyncio.gather(first, second)
+    assert await cache.get(key(1)) is None
+    assert await cache.get(key(2)) is None
+    await cache.close()
+
+
+async def test_more_than_a_slow_disk_can_take_is_not_kept(stuck: _StuckStore) -> None:
+    def never(*_: object) -> None:
+        stuck.released.wait()
+
+    stuck.write_all = never  # type: ignore[method-assign] # this one hangs too
+    cache = DiskCache(stuck)  # type: ignore[arg-type] # the part of a store that is asked
+    await asyncio.gather(*(cache.put(key(number), ENTRY) for number in range(200)))
+    assert len(cache._waiting) == 0
+    stuck.released.set()
     await cache.close()
 
 
