@@ -7,7 +7,8 @@ from typing import TypedDict
 
 from podman_llm.core import lease, naming
 from podman_llm.core.deeds import Planned
-from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, RateInterval
+from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, RateInterval, Transition
+from podman_llm.core.wording import place
 from podman_llm.core.world import Decision, Verdict, World
 
 
@@ -38,6 +39,7 @@ def first_intent(world: World, plan: Planned, *, attempt: int, billed_before: in
         asked_model=world.wish.model,
         billed_before=billed_before,
         keyed=world.is_keyed,
+        transitions=(Transition(Phase.INTENT, world.reading.wall, f"first {place(first)}"),),
         **_fresh(world, plan.spec.model_store_id),
     )
 

@@ -1,4 +1,4 @@
-"""A provider in memory, on a clock that moves when told: every way a cloud can lie, in microseconds.
+"""A provider in memory, on a clock that moves when told: every way a cloud can lie, at once.
 
 It keeps two books. What *is* (``pods``, ``most_live``, ``bill``) is for the test. What is *said* is
 for the controller, and may lag, be lost, be cut or be wrong, as the faults ask for. Without faults
@@ -96,10 +96,10 @@ class CloudPod:
 class Cloud:
     """A ``Provider`` and ``Prober``. ``now`` is the cloud's true time in seconds.
 
-    ``fates`` are those of the next creates, ``list_faults`` of the next lists; when they run out all
-    is well. ``list_lag`` shows lists as of that long ago; ``hidden_for`` answers 404 to a look by id
-    for so long after creation. ``failing_deletes`` orders are refused, ``ignored_deletes`` are
-    accepted and forgotten. ``deaf`` answers nothing at all. A container runs ``starts_after``
+    ``fates`` are those of the next creates, ``list_faults`` of the next lists; when they run out
+    all is well. ``list_lag`` shows lists as of that long ago; ``hidden_for`` answers 404 to a look
+    by id for so long after creation. ``failing_deletes`` orders are refused, ``ignored_deletes``
+    are accepted and forgotten. ``deaf`` answers nothing at all. A container runs ``starts_after``
     seconds, and its model answers ``answers_after`` seconds after that; None is never.
     """
 
