@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -34,6 +35,16 @@ def test_one_controller_at_a_time(paths: StatePaths) -> None:
     assert str(paths.root) in caught.value.message
     assert not is_held(paths)
     assert paths.lock.exists(), "an unlinked lock file would let two controllers in"
+
+
+def test_the_lock_belongs_to_the_process_not_to_the_thread_that_took_it(paths: StatePaths) -> None:
+    lock = ControllerLock(paths)
+    taker = threading.Thread(target=lock.acquire)
+    taker.start()
+    taker.join()
+    assert is_held(paths)
+    lock.release()
+    assert not is_held(paths)
 
 
 def test_the_holder_is_named_when_it_has_reported(paths: StatePaths) -> None:
