@@ -12,6 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
+from podman_llm.proxy.streaming import reset
 from podman_llm.telemetry import names
 
 _log = logging.getLogger(__name__)
@@ -80,6 +81,8 @@ async def _drain(runner: web.AppRunner, seconds: float) -> None:
             await server.shutdown(seconds)
     except TimeoutError:
         _log.warning(names.PROXY_UNDRAINED, extra={"connections": len(server.connections)})
+        for connection in server.connections:
+            reset(connection.transport)
 
 
 def _note_orphaned(loop: asyncio.AbstractEventLoop, lifeline_fd: int) -> None:

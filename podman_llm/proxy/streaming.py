@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -19,14 +20,13 @@ _MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
-def abort(request: web.Request) -> None:
-    """Reset the client's connection.
+def reset(transport: asyncio.BaseTransport | None) -> None:
+    """Reset a client's connection.
 
     A clean end after half an answer is taken for a whole one by every client; a reset makes agents
     ask again. Without the linger option the kernel would end the connection politely.
     """
-    transport = request.transport
-    if transport is None:
+    if not isinstance(transport, asyncio.Transport):
         return
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.fileno() >= 0:
@@ -171,12 +171,12 @@ async def _pass_on(
             piece = await read()
         await response.write_eof()
     except UpstreamBroke as err:
-        abort(request)
+        reset(request.transport)
         raise Cut(str(err), response) from err
     except ConnectionError:
         pass  # the client left; aiohttp notices when it ends the response
     except BaseException:
-        abort(request)
+        reset(request.transport)
         raise
     return response
 

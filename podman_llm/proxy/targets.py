@@ -197,8 +197,8 @@ def _waiting(record: PodRecord, now: float) -> Target:
         message = f"The pod is {record.phase}{why}; {_START_HINT}."
     else:
         since = f", {max(0, now - record.intent.wall):.0f} s so far" if is_coming else ""
-        doing = f"{_DOING[record.phase]}{since}"
-        message = f"The pod is {record.phase} ({doing}); try again in {retry_after} s."
+        doing = f"({_DOING[record.phase]}){since}"
+        message = f"The pod is {record.phase} {doing}; try again in {retry_after} s."
     return replace(
         _nobody(record.phase, message),
         model_tag=record.spec.model_tag,

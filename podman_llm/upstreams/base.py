@@ -34,13 +34,24 @@ HOP_BY_HOP: Final = frozenset(
 
 
 def end_to_end(headers: Iterable[tuple[str, str]], *, but: frozenset[str]) -> Headers:
-    """The headers to pass on: none of one connection, none of ``but`` (lower-case names)."""
+    """The headers to pass on: none of one connection, none of ``but`` (lower-case names).
+
+    Nor any that is not UTF-8: it was read into lone surrogates, which cannot be written again.
+    """
     headers = tuple(headers)
     named = next((value for name, value in headers if name.lower() == "connection"), "")
     dropped = HOP_BY_HOP | but
     if named and named.lower() not in {"keep-alive", "close"}:
         dropped |= {token.strip().lower() for token in named.split(",")}
-    return tuple((name, value) for name, value in headers if name.lower() not in dropped)
+    return tuple(
+        (name, value)
+        for name, value in headers
+        if name.lower() not in dropped and (value.isascii() or _is_writable(value))
+    )
+
+
+def _is_writable(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.rig import ANSWER, http, proxy, says
+
+ASK: dict[str, list[str]] = {"messages": []}
+
+
+async def test_health_tells_what_serves_and_until_when(tmp_path: Path) -> None:
+    settings = {"cache_dir": str(tmp_path), "proxy_port": 8123}
+    pod = {"pod_state": "READY", "served_by": "pod/abc", "deadline": 1e9, "api_key": "pllm-secret"}
+    async with proxy(says(), settings=settings, target=pod) as rig:
+        rig.clock.advance(12.5)
+        answer = await rig.ask(path="/health", method="GET")
+        told = json.loads(answer.body)
+        assert (answer.status, told["status"]) == (200, "ok")
+        assert told["endpoint"] == "http://localhost:8123/v1"
+        assert told["cache_dir"] == str(tmp_path)
+        assert (told["uptime"], told["pod_state"], told["deadline"]) == (12.5, "READY", 1e9)
+        assert b"secret" not in answer.body
+
+
+async def test_health_is_fine_while_the_pod_is_not() -> None:
+    async with proxy(says(), target={"url": None, "pod_state": "LOST", "message": "gone"}) as rig:
+        answer = await rig.ask(path="/health", method="GET")
+        assert answer.status == 200
+        assert json.loads(answer.body)["message"] == "gone"
+        assert not rig.upstream.turns
+
+
+async def test_metrics_are_json_for_people() -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        for _ in range(4):
+            await rig.ask(ASK)
+        for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
+            told = json.loads((await rig.ask(path="/metrics", method="GET", headers=headers)).body)
+            assert (told["cache_hits"], told["cache_misses"]) == (3, 1)
+            assert (told["cache_hit_rate"], told["cache_entries"]) == (0.75, 1)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/plain",
+        "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+    ],
+)
+async def test_metrics_are_text_for_scrapers(accept: str) -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        await rig.ask(ASK)
+        answer = await rig.ask(path="/metrics", method="GET", headers={"Accept": accept})
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        assert b'podman_llm_requests_total{cache="miss"} 1\n' in answer.body
+
+
+async def test_the_cache_is_shown_only_when_profiling() -> None:
+    async with proxy(says(http(b"{}", status="404 Not Found"))) as rig:
+        assert (await rig.ask(path="/debug/cache", method="GET")).status == 404
+    async with proxy(says(), settings={"enable_profiling": True}) as rig:
+        told = json.loads((await rig.ask(path="/debug/cache", method="GET")).body)
+        assert told["stats"]["max_entries"] == 100
+        assert told["settings"]["policy"] == "all"

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from podman_llm.errors import UpstreamBroke, UpstreamUnreachable
+from podman_llm.proxy.envelope import Refusal, from_upstream_error, render
+
+
+def test_an_error_has_the_shape_that_clients_read() -> None:
+    response = render(Refusal(400, "no.", code="bad", param="model"))
+    assert response.status == 400
+    assert response.headers["Content-Type"] == "application/json"
+    assert "Retry-After" not in response.headers
+    assert isinstance(response.body, bytes)
+    assert json.loads(response.body) == {
+        "error": {
+            "message": "podman-llm: no.",
+            "type": "invalid_request_error",
+            "param": "model",
+            "code": "bad",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, "authentication_error"),
+        (403, "permission_error"),
+        (413, "invalid_request_error"),
+        (503, "server_error"),
+    ],
+)
+def test_the_type_follows_the_status(status: int, kind: str) -> None:
+    response = render(Refusal(status, "x", code="y", retry_after=5))
+    assert isinstance(response.body, bytes)
+    assert json.loads(response.body)["error"]["type"] == kind
+    assert response.headers["Retry-After"] == "5"
+
+
+def test_an_upstreams_failure_names_the_upstream() -> None:
+    refusal = from_upstream_error(UpstreamBroke("it said: dead."), "pod/abc")
+    assert (refusal.status, refusal.message) == (502, "pod/abc: it said: dead.")
+    assert (refusal.code, refusal.retry_after) == ("upstream_failed", 2)
+    late = from_upstream_error(UpstreamUnreachable("late", status=504), "pod/abc")
+    assert (late.status, late.code) == (504, "upstream_timeout")
