@@ -33,12 +33,22 @@ from podman_llm.testing.server_thread import ServerThread
 from tests.contracts.provider import KEY, ProviderContract, eventually, listed, request_for
 
 API_KEY = "rpa_double"
-QUICK = Schedule(provision=0.0, start=0.0, load=0.0)
+AT_ONCE = Schedule(provision=0.0, start=0.0, load=0.0)
+NEVER = Schedule(provision=3600.0)
+"""Most of this is about the API alone; the pods need not run for it."""
 
 
 @pytest.fixture
-def double() -> Iterator[RunpodServer]:
-    with ServerThread(RunpodServer(RunpodConfig(api_key=API_KEY, schedule=QUICK))) as thread:
+def schedule() -> Schedule:
+    return NEVER
+
+
+at_once = pytest.mark.parametrize("schedule", [AT_ONCE], ids=["at once"])
+
+
+@pytest.fixture
+def double(schedule: Schedule) -> Iterator[RunpodServer]:
+    with ServerThread(RunpodServer(RunpodConfig(api_key=API_KEY, schedule=schedule))) as thread:
         yield thread.server
 
 
@@ -73,6 +83,7 @@ def status(provider: Provider, pod_id: str) -> PodStatus | None:
     return sight.status if isinstance(sight, PodSight) else None
 
 
+@at_once
 def test_a_pod_comes_up_and_answers_with_our_key_only(
     double: RunpodServer, provider: RunpodProvider
 ) -> None:
@@ -240,6 +251,7 @@ def test_no_stock_is_told_in_words(double: RunpodServer, provider: RunpodProvide
     assert "no longer any instances" in outcome.message
 
 
+@at_once
 def test_logs_are_read_to_the_end_and_followed(
     double: RunpodServer, provider: RunpodProvider
 ) -> None:
