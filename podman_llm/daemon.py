@@ -18,6 +18,7 @@ from podman_llm.errors import ConfigError, PodmanLLMError, ProviderRefused, Stat
 from podman_llm.host import files
 from podman_llm.host.clock import Clock
 from podman_llm.host.signals import Signals
+from podman_llm.pods.controller import Tick
 from podman_llm.state.desired import Desired, load_desired
 from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
@@ -36,22 +37,6 @@ _A_PERSON_MUST_ACT = (ConfigError, ProviderRefused)
 _FAILED = "the last step failed; trying again"
 
 _LOG = logging.getLogger(__name__)
-
-
-class Tick(Protocol):
-    """What a controller says after one step."""
-
-    @property
-    def note(self) -> str:
-        """What goes on, for people."""
-
-    @property
-    def wait_seconds(self) -> float:
-        """How long nothing needs doing."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether what is desired is reached, or has failed, and nothing is owed."""
 
 
 class Reconciler(Protocol):

@@ -22,6 +22,7 @@ from podman_llm.host import process
 from podman_llm.host.clock import SystemClock
 from podman_llm.host.signals import Signals
 from podman_llm.host.sockets import bind_listener, require_free
+from podman_llm.pods.controller import Tick
 from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.locks import ControllerLock, is_held
 from podman_llm.state.paths import StatePaths
@@ -33,11 +34,8 @@ from podman_llm.testing.clock import FakeClock
 _DOUBLES = Path(__file__).parent / "supervisor"
 
 
-@dataclass(frozen=True)
-class Tick:
-    note: str = "all is well"
-    wait_seconds: float = 60.0
-    settled: bool = False
+def _tick(note: str = "all is well", wait: float = 60.0, *, settled: bool = False) -> Tick:
+    return Tick(note, wait, settled)
 
 
 @dataclass
@@ -196,7 +194,7 @@ def test_while_a_pod_is_wanted_clients_are_served_and_the_report_says_so(stage: 
         assert _ask(stage.port) == worker.pid
         assert stage.report.url == f"http://localhost:{stage.port}/v1"
         assert stage.report.pid == os.getpid()
-        return Tick("READY")
+        return _tick("READY")
 
     code, script = stage.play(look)
     assert (code, len(script.seen)) == (0, 1)
@@ -204,7 +202,7 @@ def test_while_a_pod_is_wanted_clients_are_served_and_the_report_says_so(stage: 
 
 def test_being_stopped_ends_the_workers_and_nothing_else(stage: Stage) -> None:
     stage.want("up")
-    code, script = stage.play(Tick("one", 1), Tick("two", 1))
+    code, script = stage.play(_tick("one", 1), _tick("two", 1))
     assert code == 0
     assert [desired.want for desired, _ in script.seen] == ["up", "up"]
     assert (stage.report.note, stage.report.workers, stage.report.url) == ("two", (), "")
@@ -216,7 +214,7 @@ def test_down_and_settled_is_the_end_and_needs_no_port(
     stage: Stage, stranger: socket.socket
 ) -> None:
     stage.want("down")
-    code, script = stage.play(Tick("ending", 1), Tick("gone", settled=True), Tick())
+    code, script = stage.play(_tick("ending", 1), _tick("gone", settled=True), _tick())
     assert code == 0
     assert len(script.seen) == 2
     assert stage.report.note == "gone"
@@ -224,7 +222,7 @@ def test_down_and_settled_is_the_end_and_needs_no_port(
 
 def test_a_settled_pod_that_is_wanted_is_watched_on(stage: Stage) -> None:
     stage.want("up")
-    _, script = stage.play(*[Tick("READY", settled=True)] * 3)
+    _, script = stage.play(*[_tick("READY", settled=True)] * 3)
     assert len(script.seen) == 3
 
 
@@ -234,10 +232,10 @@ def test_a_failed_up_ends_the_daemon_but_an_older_failure_does_not(stage: Stage)
 
     def fail() -> Tick:
         stage.hold(PodState(failure=replace(older, generation=2)))
-        return Tick("failed", settled=True)
+        return _tick("failed", settled=True)
 
     stage.hold(PodState(failure=older))
-    code, script = stage.play(Tick("trying", settled=True), fail, Tick())
+    code, script = stage.play(_tick("trying", settled=True), fail, _tick())
     assert (code, len(script.seen)) == (1, 2)
     assert stage.report.workers == ()
 
@@ -254,14 +252,14 @@ def test_a_wish_that_comes_while_the_workers_drain_is_followed(
         stage.want("up", generation=2)
 
     monkeypatch.setattr(stage.endpoint, "close", close_slowly)
-    _, script = stage.play(Tick(settled=True), Tick("up again"))
+    _, script = stage.play(_tick(settled=True), _tick("up again"))
     assert [desired.generation for desired, _ in script.seen] == [1, 2]
 
 
 def test_only_one_daemon_per_state_directory(stage: Stage) -> None:
     stage.want("up")
     with ControllerLock(stage.paths), pytest.raises(LockHeld):
-        stage.play(Tick())
+        stage.play(_tick())
 
 
 # The port ----------------------------------------------------------------------------------------
@@ -269,7 +267,7 @@ def test_only_one_daemon_per_state_directory(stage: Stage) -> None:
 
 def test_without_the_port_no_pod_is_started(stage: Stage, stranger: socket.socket) -> None:
     stage.want("up")
-    code, script = stage.play(Tick())
+    code, script = stage.play(_tick())
     assert code == 1
     assert not script.seen
     assert not stage.made_for
@@ -285,11 +283,11 @@ def test_without_the_port_a_running_pod_is_still_looked_after(
 
     def leave() -> Tick:
         stranger.close()
-        return Tick("READY", 1)
+        return _tick("READY", 1)
 
     def served_again() -> Tick:
         assert _ask(stage.port) == stage.report.workers[0].pid
-        return Tick("READY")
+        return _tick("READY")
 
     stage.play(leave, served_again)
     assert stage.report.problem == ""
@@ -308,7 +306,7 @@ def test_a_failing_turn_is_told_without_secrets_and_tried_again_in_five_seconds(
     def look() -> Tick:
         times.append(stage.clock.wall())
         problems.append(stage.report.problem)
-        return Tick()
+        return _tick()
 
     def explode() -> Tick:
         times.append(stage.clock.wall())
@@ -331,7 +329,7 @@ def test_what_a_person_must_edit_ends_the_daemon_unless_a_pod_needs_it(
 ) -> None:
     stage.want("up")
     stage.hold(open_pod if owes else PodState())
-    code, script = stage.play(ConfigError("no such model"), Tick())
+    code, script = stage.play(ConfigError("no such model"), _tick())
     assert (code, len(script.seen)) == ((0, 2) if owes else (1, 1))
 
 
@@ -339,7 +337,7 @@ def test_a_record_that_cannot_be_read_counts_as_a_pod_that_needs_us(stage: Stage
     stage.want("up")
     for path in (stage.paths.pod_state, stage.paths.previous_pod_state):
         path.write_bytes(b"{")
-    code, script = stage.play(ConfigError("no such model"), Tick())
+    code, script = stage.play(ConfigError("no such model"), _tick())
     assert (code, len(script.seen)) == (0, 2)
 
 
@@ -347,7 +345,7 @@ def test_a_new_wish_ends_the_wait(stage: Stage) -> None:
     stage.want("up")
     stage.clock = Waking(lambda: stage.want("down", generation=2))
     began = stage.clock.wall()
-    _, script = stage.play(Tick(wait_seconds=3600), Tick())
+    _, script = stage.play(_tick(wait=3600), _tick())
     assert [desired.want for desired, _ in script.seen] == ["up", "down"]
     assert stage.clock.wall() - began < 1
 
@@ -356,7 +354,7 @@ def test_a_poke_ends_the_wait(stage: Stage) -> None:
     stage.want("up")
     stage.clock = Waking(lambda: signal.raise_signal(signal.SIGHUP))
     began = stage.clock.wall()
-    _, script = stage.play(Tick(wait_seconds=3600), Tick())
+    _, script = stage.play(_tick(wait=3600), _tick())
     assert len(script.seen) == 2
     assert stage.clock.wall() - began < 1
 
@@ -364,7 +362,7 @@ def test_a_poke_ends_the_wait(stage: Stage) -> None:
 def test_a_signal_to_stop_ends_the_wait(stage: Stage) -> None:
     stage.want("up")
     stage.clock = Waking(lambda: signal.raise_signal(signal.SIGTERM))
-    code, script = stage.play(Tick(wait_seconds=3600), Tick())
+    code, script = stage.play(_tick(wait=3600), _tick())
     assert (code, len(script.seen)) == (0, 1)
 
 
@@ -373,7 +371,7 @@ def test_time_spent_in_suspend_counts_as_waited(stage: Stage) -> None:
     clock = Waking(lambda: clock.suspend(3600))
     stage.clock = clock
     monotonic = clock.monotonic()
-    stage.play(Tick(wait_seconds=3600), Tick())
+    stage.play(_tick(wait=3600), _tick())
     assert clock.monotonic() - monotonic < 1
 
 
@@ -390,7 +388,7 @@ def test_a_dead_worker_shows_in_the_report_before_the_next_turn(stage: Stage) ->
         time.sleep(0.005)
 
     stage.clock = Waking(kill_and_look)
-    _, script = stage.play(Tick(wait_seconds=1e9), Tick())
+    _, script = stage.play(_tick(wait=1e9), _tick())
     assert len(script.seen) == 1
 
 
@@ -402,13 +400,13 @@ def test_a_controller_is_made_for_each_change_of_settings_only(stage: Stage) -> 
 
     def extend() -> Tick:
         stage.want("up")
-        return Tick()
+        return _tick()
 
     def change() -> Tick:
         stage.want("up", generation=2, runtime_seconds=7200)
-        return Tick()
+        return _tick()
 
-    stage.play(extend, change, Tick())
+    stage.play(extend, change, _tick())
     assert [settings.runtime_seconds for settings in stage.made_for] == [3600, 7200]
 
 
@@ -417,9 +415,9 @@ def test_a_damaged_wish_leaves_the_last_good_one_in_force(stage: Stage) -> None:
 
     def damage() -> Tick:
         stage.paths.desired.write_bytes(b"{")
-        return Tick()
+        return _tick()
 
-    _, script = stage.play(damage, Tick("still here"))
+    _, script = stage.play(damage, _tick("still here"))
     assert [desired.generation for desired, _ in script.seen] == [4, 4]
     assert "desired.json is damaged" in stage.report.problem
 
@@ -434,13 +432,13 @@ def test_settings_of_another_program_are_named(stage: Stage) -> None:
         stage.want("up", generation=2)
 
     stage.clock = Waking(repair)
-    stage.play(Tick())
+    stage.play(_tick())
     assert "colour" in told[0]
 
 
 def test_with_no_wish_at_all_it_waits_for_one(stage: Stage) -> None:
     stage.clock = Waking(lambda: stage.want("down"))
-    code, script = stage.play(Tick(settled=True))
+    code, script = stage.play(_tick(settled=True))
     assert (code, len(script.seen)) == (0, 1)
 
 
@@ -454,10 +452,10 @@ def test_the_past_of_the_state_directory_is_not_forgotten(
     save_report(stage.paths, report)
     stage.hold(PodState())
     stage.want("up")
-    assert stage.play(Tick())[0] == 1
+    assert stage.play(_tick())[0] == 1
     assert stage.report.tick_at == 77.0
     stage.paths.report.write_bytes(b"\0")
-    assert stage.play(Tick())[0] == 1
+    assert stage.play(_tick())[0] == 1
     assert stage.report.tick_at == stage.clock.wall()
 
 
@@ -469,7 +467,7 @@ def test_a_report_that_cannot_be_written_ends_nothing(
 
     monkeypatch.setattr(daemon_module, "save_report", refuse)
     stage.want("up")
-    code, script = stage.play(Tick(), Tick())
+    code, script = stage.play(_tick(), _tick())
     assert (code, len(script.seen)) == (0, 2)
 
 

@@ -14,9 +14,17 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 @dataclass(frozen=True)
 class StatePaths:
-    """The names of the files of one state directory; nothing is touched by asking for them."""
+    """The names of the files of one state directory; nothing is made by asking for them.
+
+    ``root`` is made absolute and its links are followed: it is how processes with other working
+    directories recognise each other's workers.
+    """
 
     root: Path
+
+    def __post_init__(self) -> None:
+        """Give the directory its one name."""
+        object.__setattr__(self, "root", self.root.resolve())
 
     @property
     def owner(self) -> Path:

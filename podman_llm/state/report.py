@@ -13,8 +13,7 @@ class WorkerReport(documents.Document):
     """One proxy worker.
 
     ``pid`` is None while it is down; ``since`` is wall seconds of its last start or end.
-    ``problem`` says why it is down. ``created`` is the host's creation time of the process:
-    together with ``pid`` it names one process for good.
+    ``problem`` says why it is down.
     """
 
     slot: int
@@ -22,7 +21,6 @@ class WorkerReport(documents.Document):
     restarts: int
     since: float
     problem: str = ""
-    created: float | None = None
 
 
 class DaemonReport(documents.Document):

@@ -26,6 +26,15 @@ def test_asking_for_names_touches_nothing(tmp_path: Path) -> None:
     assert not paths.root.exists()
 
 
+def test_every_way_to_name_a_directory_is_the_same_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    monkeypatch.chdir(tmp_path)
+    names = {Path("state"), Path("link"), tmp_path / "state", Path("link/../state")}
+    assert {StatePaths(name).root for name in names} == {(tmp_path / "state").resolve()}
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o770])
 def test_a_directory_that_others_may_write_to_is_refused_with_the_fix(
     tmp_path: Path, mode: int

@@ -12,7 +12,7 @@ def test_a_report_comes_back_as_it_was(paths: StatePaths) -> None:
         note="READY qwen 1h12m left",
         url="http://localhost:8000/v1",
         workers=(
-            WorkerReport(slot=0, pid=4243, restarts=0, since=1.0, created=0.5),
+            WorkerReport(slot=0, pid=4243, restarts=0, since=1.0),
             WorkerReport(slot=1, pid=None, restarts=3, since=2.0, problem="exited 1"),
         ),
     )

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from podman_llm.config.models import Settings
@@ -15,6 +14,7 @@ from podman_llm.daemon import Daemon
 from podman_llm.host.clock import SystemClock
 from podman_llm.host.signals import Signals
 from podman_llm.host.sockets import bind_listener
+from podman_llm.pods.controller import Tick
 from podman_llm.state.desired import Desired
 from podman_llm.state.paths import StatePaths
 from podman_llm.supervisor.endpoint import Endpoint
@@ -23,16 +23,9 @@ _PATHS = StatePaths(Path(sys.argv[1]))
 _WORKER = str(Path(__file__).with_name("worker.py"))
 
 
-@dataclass(frozen=True)
-class Obeyed:
-    note: str
-    settled: bool
-    wait_seconds: float = 3600
-
-
 class Obedient:
-    def tick(self, desired: Desired, settings: Settings) -> Obeyed:
-        return Obeyed(f"{desired.want} {desired.generation}", settled=desired.want == "down")
+    def tick(self, desired: Desired, settings: Settings) -> Tick:
+        return Tick(desired.want, wait_seconds=3600, settled=desired.want == "down")
 
 
 def argv(slot: int, fd: int, lifeline: int) -> list[str]:
