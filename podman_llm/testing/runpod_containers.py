@@ -12,8 +12,8 @@ from podman_llm.testing.openai_server import OpenAIDouble
 from podman_llm.testing.runpod_pod import RentedPod
 from podman_llm.testing.server_thread import Startable
 
-_DEFAULT_PORT = "8000"
-_DEFAULT_CONTEXT = "32768"
+_DEFAULT_PORT = 8000
+_DEFAULT_CONTEXT = 32_768
 
 
 class Container(Startable, Protocol):
@@ -69,8 +69,8 @@ def read_serving(pod: RentedPod) -> Serving:
     return Serving(
         model=model,
         names=tuple(_option(arguments, "--served-model-name") or [model]),
-        max_model_len=int((_option(arguments, "--max-model-len") or [_DEFAULT_CONTEXT])[0]),
-        port=int((_option(arguments, "--port") or [_DEFAULT_PORT])[0]),
+        max_model_len=_number(arguments, "--max-model-len", _DEFAULT_CONTEXT),
+        port=_number(arguments, "--port", _DEFAULT_PORT),
         key_sha256=pod.settings.env.get("PLLM_KEY_SHA256", ""),
         tool_parser="--enable-auto-tool-choice" in arguments,
     )
@@ -86,6 +86,11 @@ def _option(arguments: Sequence[str], name: str) -> list[str]:
             ends = (at for at, value in enumerate(rest) if value.startswith("--"))
             return list(rest[: next(ends, len(rest))])
     return []
+
+
+def _number(arguments: Sequence[str], name: str, default: int) -> int:
+    given = _option(arguments, name)
+    return int(given[0]) if given and given[0].isdigit() else default
 
 
 class Containers:

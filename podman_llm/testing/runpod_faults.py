@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
@@ -71,6 +71,19 @@ class Kind(StrEnum):
     LIST_LAG = "list_lag"  # this pod is missing from the next ``reads`` lists
 
 
+_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "on": str,
+    "fault": str,
+    "times": (int, type(None)),
+    "skip": int,
+    "seconds": (int, float),
+    "status": int,
+    "detail": str,
+    "reads": int,
+}
+"""The fields of a fault as JSON, and what each may be."""
+
+
 @dataclass
 class Fault:
     """One order to go wrong. ``skip`` matches pass unharmed first; ``times`` None is for ever."""
@@ -91,9 +104,11 @@ class Fault:
         Raises:
             ValueError: it is none; the message names what is allowed.
         """
-        allowed = {f.name for f in fields(cls)}
-        if not isinstance(raw, dict) or not {"on", "fault"} <= raw.keys() <= allowed:
-            raise ValueError(f"a fault is an object with on, fault, and any of {sorted(allowed)}")
+        if not isinstance(raw, dict) or not {"on", "fault"} <= raw.keys() <= _TYPES.keys():
+            raise ValueError(f"a fault is an object with on, fault, and any of {', '.join(_TYPES)}")
+        for name, value in raw.items():
+            if not isinstance(value, _TYPES[name]):
+                raise ValueError(f"{name} of a fault cannot be {value!r}")  # noqa: TRY004 - a value from JSON
         return cls(**{**raw, "fault": Kind(raw["fault"])})
 
     def hits(self, request: str) -> bool:

@@ -102,7 +102,11 @@ class Gate:
             return await self._faults.around(request, handler)
         self._check_key(request)
         headers = self._quota.count(self._world.settle())
-        answer = await self._faults.around(request, _in_problems(handler))
+        try:
+            answer = await self._faults.around(request, _in_problems(handler))
+        except Problem as problem:
+            problem.headers |= headers
+            raise
         if not answer.prepared:
             answer.headers.update(headers)
         return answer

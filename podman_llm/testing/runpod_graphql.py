@@ -116,7 +116,7 @@ class GraphqlRoutes:
 
     def _pod(self, given: Mapping[str, Any], _: Destiny) -> dict[str, Any] | None:
         with suppress(Problem):
-            return pod_view(self._world.find(given["podId"]), self._world.settle())
+            return pod_view(self._world.find(given.get("podId", "")), self._world.settle())
         return None
 
     def _gpu_types(self, given: Mapping[str, Any], _: Destiny) -> list[dict[str, Any]]:
@@ -158,7 +158,7 @@ class GraphqlRoutes:
 
     def _find(self, given: Mapping[str, Any], missing: str) -> RentedPod:
         try:
-            return self._world.find(given["podId"])
+            return self._world.find(given.get("podId", ""))
         except Problem as err:
             raise GraphqlError(missing) from err
 
@@ -200,7 +200,7 @@ def _check_input(given: Mapping[str, Any]) -> None:
         )
     for name in ("stopAfter", "terminateAfter"):
         try:
-            from_rfc3339(given.get(name) or "2026-01-01T00:00:00Z")
+            from_rfc3339(str(given.get(name) or "2026-01-01T00:00:00Z"))
         except ValueError as err:
             raise GraphqlError(
                 f"DateTime cannot represent an invalid date-time-string {err}."
@@ -211,7 +211,10 @@ def _orders(world: World, given: Mapping[str, Any]) -> list[Order]:
     """One order for each GPU type named, or one for a CPU pod."""
     body = _body(given)
     if given.get("instanceId"):
-        flavour, vcpus, _ = given["instanceId"].split("-")
+        flavour, _, size = given["instanceId"].partition("-")
+        vcpus = size.partition("-")[0]
+        if not vcpus.isdigit():
+            raise GraphqlError("instanceId must be written as flavor-vcpus-memory")
         return [read_order(world, body | {"cpu": {"id": flavour, "vcpuCount": int(vcpus)}})]
     names = given.get("gpuTypeIdList") or [given.get("gpuTypeId")]
     return [_gpu_order(world, body, given, name) for name in names if name]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -17,8 +18,11 @@ from podman_llm.testing.runpod_catalog import (
     find_gpu,
     version,
 )
-from podman_llm.testing.runpod_problem import Problem, not_found
+from podman_llm.testing.runpod_problem import Problem, invalid, not_found
 from podman_llm.testing.runpod_rest import answering
+
+_CUDA: Final = re.compile(r"\d+\.\d+")
+_ANY_CUDA: Final = "0.0"
 
 
 class MarketRoutes:
@@ -101,12 +105,14 @@ def _stock(row: GpuRow, request: web.Request) -> dict[str, Any]:
 
 def _is_deployable(row: GpuRow, request: web.Request) -> bool:
     clouds = [request.query["cloud"]] if "cloud" in request.query else ["SECURE", "COMMUNITY"]
-    count = int(request.query.get("count", "1"))
-    exact, least = _listed(request, "cudaVersions"), request.query.get("minCudaVersion")
+    count = request.query.get("count", "1")
+    exact, least = _listed(request, "cudaVersions"), request.query.get("minCudaVersion", _ANY_CUDA)
+    if not count.isdigit() or not all(_CUDA.fullmatch(one) for one in (*exact, least)):
+        raise invalid("$: count must be a number, CUDA versions major.minor")
     offered = row.cuda_versions()
     cuda = not exact or bool(exact & set(offered))
-    recent = least is None or any(version(one) >= version(least) for one in offered)
-    return cuda and recent and any(count <= row.most_on(cloud) for cloud in clouds)
+    recent = least == _ANY_CUDA or any(version(one) >= version(least) for one in offered)
+    return cuda and recent and any(int(count) <= row.most_on(cloud) for cloud in clouds)
 
 
 def _cpus() -> dict[str, Any]:

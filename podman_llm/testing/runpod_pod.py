@@ -49,7 +49,7 @@ class Schedule:
     start: float = 2.0
     edge: float = 0.5
     load: float = 2.0
-    crash: float = 20.0
+    crash: float = 2.5
 
 
 @dataclass

@@ -65,6 +65,8 @@ class _Reader:
             while self._peek() != "{":  # the operation's name and the types of its variables
                 self._next()
         fields = self._selection()
+        if not fields:
+            raise QuerySyntaxError('Syntax Error: Expected Name, found "}".')
         if self._peek():
             raise QuerySyntaxError(f'Syntax Error: Unexpected "{self._peek()}".')
         return fields

@@ -38,6 +38,7 @@ class Recorder:
             ["vllm", "serve", "org/m", "--max-model-len", "4096", "--enable-auto-tool-choice"],
             ("org/m", ("org/m",), 4096, 8000, True),
         ),
+        (["vllm", "serve", "m", "--port", "x"], ("m", ("m",), 32768, 8000, False)),
         ([], ("model", ("model",), 32768, 8000, False)),
     ],
 )

@@ -148,7 +148,14 @@ def test_a_fault_may_spare_the_first_and_strike_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [[], {"on": "*"}, {"on": "*", "fault": "no"}, {"on": "*", "fault": "reset", "x": 1}]
+    "raw",
+    [
+        [],
+        {"on": "*"},
+        {"on": "*", "fault": "no"},
+        {"on": "*", "fault": "reset", "x": 1},
+        {"on": "*", "fault": "reset", "times": "1"},
+    ],
 )
 def test_what_is_no_fault_is_refused(raw: Any) -> None:
     with pytest.raises(ValueError):

@@ -61,6 +61,7 @@ def test_unknown_paths_and_methods_are_said_as_problems(api: Api, published: Che
 
 def test_every_answer_carries_a_request_id_and_the_quota(api: Api) -> None:
     first, second = api("GET", "/v2/pods"), api("GET", "/v2/pods/unknown")
+    assert second.headers["RateLimit"].startswith('"minute";r=5998;t=')
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
     assert first.headers["RateLimit"].startswith('"minute";r=5999;t=')
     assert first.headers["RateLimit-Policy"].startswith('"minute";q=6000;w=60, "hour"')

@@ -62,6 +62,11 @@ def test_stock_and_product_are_asked_for_together(api: Api, query: str) -> None:
     assert api("GET", f"/v2/catalog/gpus?{query}").status_code == 400
 
 
+@pytest.mark.parametrize("query", ["count=x", "minCudaVersion=12", "cudaVersions=a.b"])
+def test_a_configuration_that_is_none_is_a_422(api: Api, query: str) -> None:
+    assert api("GET", f"/v2/catalog/gpus?{STOCK}&{query}").status_code == 422
+
+
 def test_countries_narrow_the_list(api: Api) -> None:
     body = api("GET", f"/v2/catalog/gpus?{STOCK}&countryCodes=SE,IS").json()
     ids = {row["id"] for row in body["gpus"]}

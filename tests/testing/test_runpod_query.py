@@ -33,6 +33,7 @@ def test_variables_aliases_and_comments_are_understood() -> None:
         "{ a",
         "{ a(b: ) }",
         "{ a } b",
+        "{ }",
         "{ a(b: }) }",
         'mutation { m(i: {value: "say "hi""}) }',
         'mutation { m(i: {value: "two\nlines"}) }',
