@@ -161,7 +161,16 @@ class DiskStore:
 
     def read(self, key: str) -> Entry | None:
         """The entry, now the most recently used. A damaged one is deleted, and None."""
-        return self._attempt(lambda shelf: self._read(shelf, key), None) if self._exists() else None
+        return self.read_all([key]).get(key)
+
+    def read_all(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """Those of the entries that are there."""
+
+        def read(shelf: _Shelf) -> dict[str, Entry]:
+            found = ((key, self._read(shelf, key)) for key in keys)
+            return {key: entry for key, entry in found if entry is not None}
+
+        return self._attempt(read, {}) if self._exists() else {}
 
     def _read(self, shelf: _Shelf, key: str) -> Entry | None:
         frame = shelf.peek(key)

@@ -1,9 +1,9 @@
 """The disk tier for the event loop: its calls run in two threads of their own.
 
 One thread reads and one writes, so that no answer waits behind another one being stored. What is
-put while the writer is busy goes to disk together, in one transaction, and is given from memory
-until then. A disk that hangs costs a request a bounded wait, and a bounded number of requests
-their entry.
+asked for or put while its thread is busy goes there together the next time: the way to a thread
+and back costs more than the work. A disk that hangs costs some requests a bounded wait, and the
+others their entry.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from podman_llm.cache.base import CacheStats, Entry
@@ -20,7 +21,8 @@ from podman_llm.cache.disk import DiskStore
 T = TypeVar("T")
 
 _PATIENCE_SECONDS = 5.0  # longer than the store waits for a lock; more means that the disk hangs
-_MOST_WAITING = 64  # reads, and entries to be written, at once: beyond it the disk is of no use
+_MOST_WAITING = 256  # questions, and entries to be written, that wait at once
+_MOST_JOBS = 8  # in a thread at once: more means that the disk hangs, and nothing is asked of it
 
 
 class DiskCache:
@@ -30,7 +32,11 @@ class DiskCache:
         self._store = store
         self._reader = ThreadPoolExecutor(1, "cache-read")
         self._writer = ThreadPoolExecutor(1, "cache-write")
-        self._places = threading.Semaphore(_MOST_WAITING)
+        self._places = {
+            thread: threading.Semaphore(_MOST_JOBS) for thread in (self._reader, self._writer)
+        }
+        self._wanted: dict[str, asyncio.Future[Entry | None]] = {}
+        self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[str, Entry] = {}
         self._being_written: dict[str, Entry] = {}
         self._writing: asyncio.Task[None] | None = None
@@ -39,7 +45,22 @@ class DiskCache:
     async def get(self, key: str) -> Entry | None:
         """The entry, now the most recently used; None if there is none, or the disk is stuck."""
         entry = self._waiting.get(key) or self._being_written.get(key)
-        return entry or await self._run(self._reader, lambda: self._store.read(key), None)
+        if entry is not None or len(self._wanted) >= _MOST_WAITING:
+            return entry
+        if key not in self._wanted:
+            self._wanted[key] = asyncio.get_running_loop().create_future()
+        found = self._wanted[key]
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_wanted())
+        return await asyncio.shield(found)
+
+    async def _read_wanted(self) -> None:
+        while self._wanted:
+            wanted, self._wanted = self._wanted, {}
+            found: dict[str, Entry] = {}
+            found = await self._run(self._reader, partial(self._store.read_all, [*wanted]), found)
+            for key, future in wanted.items():
+                future.set_result(found.get(key))
 
     async def put(self, key: str, entry: Entry) -> None:
         """Keep an entry, evicting the least recently used beyond the limits."""
@@ -58,7 +79,7 @@ class DiskCache:
     async def _write_waiting(self) -> None:
         batch = self._being_written = self._waiting
         self._waiting = {}
-        await self._run(self._writer, lambda: self._store.write_all(batch), None)
+        await self._run(self._writer, partial(self._store.write_all, batch), None)
         self._being_written = {}
 
     def touch(self, keys: Iterable[str]) -> None:
@@ -92,11 +113,11 @@ class DiskCache:
             thread.shutdown(wait=False)
 
     async def _run(self, thread: ThreadPoolExecutor, job: Callable[[], T], otherwise: T) -> T:
-        if self._is_closed or not self._places.acquire(blocking=False):
+        if self._is_closed or not self._places[thread].acquire(blocking=False):
             return otherwise
         running = thread.submit(job)
         # Given back by the job, not by who waits for it: a job given up still holds the disk.
-        running.add_done_callback(lambda _: self._places.release())
+        running.add_done_callback(lambda _: self._places[thread].release())
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 return await asyncio.wrap_future(running)

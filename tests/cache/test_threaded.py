@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -35,9 +35,9 @@ class _StuckStore:
     def __init__(self) -> None:
         self.released = threading.Event()
 
-    def read(self, _: str) -> Entry | None:
+    def read_all(self, keys: Iterable[str]) -> dict[str, Entry]:
         self.released.wait()
-        return ENTRY
+        return dict.fromkeys(keys, ENTRY)
 
     def write_all(self, *_: object) -> None: ...
 
@@ -61,18 +61,62 @@ async def test_a_disk_that_hangs_costs_a_bounded_wait(stuck: _StuckStore) -> Non
     await cache.close()
 
 
-async def test_no_more_wait_for_a_stuck_disk_than_there_are_places(
+async def test_a_disk_that_goes_on_hanging_is_no_longer_asked(
+    stuck: _StuckStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podman_llm.cache.threaded._MOST_JOBS", 1)
+    cache = DiskCache(stuck)  # type: ignore[arg-type] # as above
+    assert await cache.get(key(1)) is None
+    monkeypatch.setattr("podman_llm.cache.threaded._PATIENCE_SECONDS", 600)
+    assert await cache.get(key(2)) is None  # at once: the only place is still taken
+    stuck.released.set()
+    while await cache.get(key(2)) != ENTRY:  # noqa: ASYNC110 - the thread gives its place back
+        await asyncio.sleep(0)
+    await cache.close()
+
+
+async def test_no_more_wait_for_the_disk_than_there_is_room_for(
     stuck: _StuckStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("podman_llm.cache.threaded._MOST_WAITING", 1)
-    monkeypatch.setattr("podman_llm.cache.threaded._PATIENCE_SECONDS", 30)
+    monkeypatch.setattr("podman_llm.cache.threaded._PATIENCE_SECONDS", 600)
     cache = DiskCache(stuck)  # type: ignore[arg-type] # as above
-    first = asyncio.create_task(cache.get(key(1)))
+    waiting = asyncio.create_task(cache.get(key(1)))
     await asyncio.sleep(0)
-    assert await cache.get(key(2)) is None  # at once: the only place is taken
+    assert await cache.get(key(2)) is None
     stuck.released.set()
-    assert await first == ENTRY
-    assert await cache.get(key(2)) == ENTRY
+    assert await waiting == ENTRY
+    await cache.close()
+
+
+async def test_questions_asked_while_the_reader_is_busy_are_answered_together(
+    tmp_path: Path,
+) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    await cache.put(key(1), ENTRY)
+    batches: list[list[str]] = []
+    read_all = cache._store.read_all
+
+    def noted(keys: Iterable[str]) -> dict[str, Entry]:
+        batches.append(list(keys))
+        return read_all(keys)
+
+    cache._store.read_all = noted  # type: ignore[method-assign] # watched, not replaced
+    asked = [cache.get(key(number)) for number in (1, 2, 1)]
+    assert await asyncio.gather(*asked) == [ENTRY, None, ENTRY]
+    assert batches == [[key(1), key(2)]]
+    await cache.close()
+
+
+async def test_who_asks_may_leave_without_taking_the_answer_from_others(tmp_path: Path) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    await cache.put(key(1), ENTRY)
+    leaving = asyncio.create_task(cache.get(key(1)))
+    staying = asyncio.create_task(cache.get(key(1)))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await staying == ENTRY
+    assert leaving.cancelled()
     await cache.close()
 
 
