@@ -67,6 +67,9 @@ def _listed(wire: Wire, served_name: str) -> Readiness:
     if served_name in names:
         return Readiness(Rung.LISTED, f"/v1/models lists {served_name}")
     shown = ", ".join(names[:_NAMES_SHOWN]) or "nothing"
+    # A server of one model may answer to any name (llama-server); vLLM refuses at no cost.
+    if _answering(wire, served_name).rung is Rung.ANSWERING:
+        return Readiness(Rung.LISTED, f"/v1/models lists {shown}; {served_name} is answered too")
     return Readiness(Rung.HEALTHY, f"/v1/models lists {shown}, not {served_name}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -142,21 +142,27 @@ class Wire:
         The bytes end when the far side ends, breaks off, or is silent for ``quiet`` seconds. An
         answer other than 200 is read whole and has no bytes.
         """
+        with ExitStack() as stack:
+            # Nothing is yielded inside an `except`: what the caller raises would be chained to the
+            # library's exception, and through it to the request and its key.
+            yield self._head(stack, path, query, headers, quiet)
+
+    def _head(
+        self,
+        stack: ExitStack,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        quiet: float,
+    ) -> tuple[Exchange, Iterator[bytes]]:
         try:
             response = self._open("GET", path, query=query, headers=headers, read_timeout=quiet)
-        except _FAULTS as err:
-            yield _explain(err), iter(())
-            return
-        with response:
+            stack.enter_context(response)
             if response.status_code == requests.codes.ok:
-                yield Reply(response.status_code, response.headers, b""), _until_silent(response)
-                return
-            try:
-                body = self._body(response)
-            except _FAULTS as err:
-                yield _explain(err), iter(())
-                return
-            yield Reply(response.status_code, response.headers, body), iter(())
+                return Reply(response.status_code, response.headers, b""), _until_silent(response)
+            return Reply(response.status_code, response.headers, self._body(response)), iter(())
+        except _FAULTS as err:
+            return _explain(err), iter(())
 
     def close(self) -> None:
         """Drop pooled connections; the wire can be used again."""

@@ -102,8 +102,16 @@ def test_a_fault_of_this_host_says_nothing_of_the_pod() -> None:
 
 def test_a_model_under_another_name_is_healthy_and_not_listed(byte_server: ByteServer) -> None:
     other = answer("200 OK", '{"data": [{"id": "gpt-4o"}, {"no": "id"}, 7]}')
-    readiness = probe(byte_server, HEALTHY, other)
+    no_such_model = answer("404 Not Found", '{"error": {"message": "does not exist"}}')
+    readiness = probe(byte_server, HEALTHY, other, no_such_model, no_such_model)
     assert readiness == Readiness(Rung.HEALTHY, f"/v1/models lists gpt-4o, not {NAME}")
+
+
+def test_a_server_that_takes_any_name_serves_ours_too(byte_server: ByteServer) -> None:
+    gguf = answer("200 OK", '{"data": [{"id": "model.gguf"}]}')
+    shallow = probe(byte_server, HEALTHY, gguf, TOKEN, deep=False)
+    assert shallow == Readiness(Rung.LISTED, f"/v1/models lists model.gguf; {NAME} is answered too")
+    assert probe(byte_server, HEALTHY, gguf, TOKEN, TOKEN).rung is Rung.ANSWERING
 
 
 def test_a_server_without_health_is_judged_by_its_models(byte_server: ByteServer) -> None:
