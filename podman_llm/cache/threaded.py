@@ -21,7 +21,8 @@ from podman_llm.cache.disk import DiskStore
 T = TypeVar("T")
 
 _PATIENCE_SECONDS = 5.0  # longer than the store waits for a lock; more means that the disk hangs
-_MOST_WAITING = 256  # questions, and entries to be written, that wait at once
+_MOST_WANTED = 1024  # questions that wait at once
+_MOST_WAITING = 64  # entries that wait at once to be written; each may weigh megabytes
 _MOST_JOBS = 8  # in a thread at once: more means that the disk hangs, and nothing is asked of it
 
 
@@ -45,7 +46,7 @@ class DiskCache:
     async def get(self, key: str) -> Entry | None:
         """The entry, now the most recently used; None if there is none, or the disk is stuck."""
         entry = self._waiting.get(key) or self._being_written.get(key)
-        if entry is not None or len(self._wanted) >= _MOST_WAITING:
+        if entry is not None or len(self._wanted) >= _MOST_WANTED:
             return entry
         if key not in self._wanted:
             self._wanted[key] = asyncio.get_running_loop().create_future()
@@ -57,8 +58,8 @@ class DiskCache:
     async def _read_wanted(self) -> None:
         while self._wanted:
             wanted, self._wanted = self._wanted, {}
-            found: dict[str, Entry] = {}
-            found = await self._run(self._reader, partial(self._store.read_all, [*wanted]), found)
+            nothing: dict[str, Entry] = {}
+            found = await self._run(self._reader, partial(self._store.read_all, [*wanted]), nothing)
             for key, future in wanted.items():
                 future.set_result(found.get(key))
 

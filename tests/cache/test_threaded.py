@@ -78,7 +78,7 @@ async def test_a_disk_that_goes_on_hanging_is_no_longer_asked(
 async def test_no_more_wait_for_the_disk_than_there_is_room_for(
     stuck: _StuckStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("podman_llm.cache.threaded._MOST_WAITING", 1)
+    monkeypatch.setattr("podman_llm.cache.threaded._MOST_WANTED", 1)
     monkeypatch.setattr("podman_llm.cache.threaded._PATIENCE_SECONDS", 600)
     cache = DiskCache(stuck)  # type: ignore[arg-type] # as above
     waiting = asyncio.create_task(cache.get(key(1)))

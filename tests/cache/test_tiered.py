@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -23,6 +24,11 @@ def disk_store(directory: Path) -> DiskStore:
 def tiered(directory: Path) -> TieredCache:
     memory = MemoryCache(max_entries=MAX_ENTRIES, max_bytes=MAX_BYTES)
     return TieredCache(memory, DiskCache(disk_store(directory)))
+
+
+@pytest.fixture(autouse=True)
+def looks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podman_llm.cache.tiered._LOOK_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -92,6 +98,16 @@ async def test_an_answer_replaced_by_another_worker_reaches_memory(
     await cache.put(key(1), entry(b"old"))
     await other.put(key(1), entry(b"new"))
     assert await cache.get(key(1)) == entry(b"new")
+
+
+async def test_between_two_looks_hits_do_not_touch_the_disk(
+    cache: TieredCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podman_llm.cache.tiered._LOOK_SECONDS", 1000.0)
+    await cache.put(key(1), ENTRY)
+    await cache.get(key(1))
+    with mock.patch.object(Path, "stat", side_effect=AssertionError("the disk was touched")):
+        assert await cache.get(key(1)) == ENTRY
 
 
 async def test_hits_in_memory_keep_an_entry_on_disk(cache: TieredCache, tmp_path: Path) -> None:
