@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from podman_llm.testing.openai_errors import Json, bad_request
+from podman_llm.testing.openai_fields import as_truth
 from podman_llm.testing.openai_logprobs import chat_logprobs, prompt_logprobs
 from podman_llm.testing.openai_model import Answer, Choice, Model, ToolCall, last_question
 from podman_llm.testing.openai_tokens import Token, render_chat
 from podman_llm.testing.openai_usage import running_usage, stream_usage, whole_usage
-from podman_llm.testing.openai_validation import as_truth, check_chat
+from podman_llm.testing.openai_validation import check_chat
 from podman_llm.testing.openai_wire import DONE, Event, event
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from podman_llm.testing.openai_errors import Json
+from podman_llm.testing.openai_fields import as_truth
 from podman_llm.testing.openai_logprobs import completion_logprobs, prompt_logprobs
 from podman_llm.testing.openai_model import Answer, Choice, Model
 from podman_llm.testing.openai_sampling import Sampling
 from podman_llm.testing.openai_tokens import Token
 from podman_llm.testing.openai_usage import stream_usage, whole_usage
-from podman_llm.testing.openai_validation import as_truth, check_completion
+from podman_llm.testing.openai_validation import check_completion
 from podman_llm.testing.openai_wire import DONE, Event, event
 
 
@@ -23,8 +24,10 @@ def admit_completion(model: Model, body: Json, identity: str, created: int) -> C
     model.sampling(body)
     keep = body.get("truncate_prompt_tokens")
     answers = [
-        model.reply({**body, "prompt": prompt}, model.read_prompt(prompt, keep), prompt)
-        for prompt in _prompts(model, body["prompt"])
+        model.reply(
+            {**body, "prompt": prompt, "tools": None}, model.read_prompt(prompt, keep), prompt
+        )
+        for prompt in model.vocabulary.prompts(body["prompt"])
     ]
     return CompletionJob(
         model=model,
@@ -34,17 +37,6 @@ def admit_completion(model: Model, body: Json, identity: str, created: int) -> C
         has_echo=as_truth(body.get("echo")),
         has_usage=as_truth((body.get("stream_options") or {}).get("include_usage")),
     )
-
-
-def _prompts(model: Model, given: object) -> list[str]:
-    """The prompts as text; one or many, as text or as token ids."""
-    if isinstance(given, str):
-        return [given]
-    if not isinstance(given, list):
-        return [str(given)]
-    if all(isinstance(item, int) for item in given):
-        return [model.vocabulary.text(given)]
-    return [item if isinstance(item, str) else model.vocabulary.text(item) for item in given]
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,17 @@ import struct
 import time
 
 from podman_llm.testing.openai_errors import Json, malformed, problem
+from podman_llm.testing.openai_fields import check_fields, integer, prompts, string
 from podman_llm.testing.openai_model import Model
 
 
 def embed(model: Model, body: Json, identity: str) -> Json:
     """The ``list`` of embeddings for a request; raises Refused."""
-    if "input" not in body:
+    if body.get("input") is None:
         raise malformed([problem("missing", "body.input", "Field required", body)])
+    check_fields(body, {"model": string, "input": prompts, "dimensions": integer})
     model.check_name(body)
-    texts = _texts(model, body["input"])
+    texts = model.vocabulary.prompts(body["input"])
     size = int(body.get("dimensions") or model.config.embedding_dimensions)
     as_base64 = body.get("encoding_format") == "base64"
     rows = [
@@ -39,15 +41,6 @@ def embed(model: Model, body: Json, identity: str) -> Json:
         "data": rows,
         "usage": {**usage, "prompt_tokens_details": None},
     }
-
-
-def _texts(model: Model, given: object) -> list[str]:
-    """The texts to embed; one or many, as text or as token ids."""
-    if not isinstance(given, list):
-        return [str(given)]
-    if given and all(isinstance(item, int) for item in given):
-        return [model.vocabulary.text(given)]
-    return [item if isinstance(item, str) else model.vocabulary.text(item) for item in given]
 
 
 def _vector(text: str, size: int) -> list[float]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from podman_llm.testing.openai_chat import ChatJob, admit_chat
 from podman_llm.testing.openai_errors import Json
+from podman_llm.testing.openai_fields import text_of
 from podman_llm.testing.openai_model import Choice, Model
-from podman_llm.testing.openai_validation import text_of
+from podman_llm.testing.openai_validation import check_message
 from podman_llm.testing.openai_wire import DONE, Event, event
 
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
@@ -18,6 +19,7 @@ _TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 def admit_message(model: Model, body: Json, identity: str, created: int) -> MessageJob:
     """Turn a request into a chat request and decide its answer; raises Refused."""
+    check_message(body)
     return MessageJob(admit_chat(model, as_chat(body), identity, created))
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from podman_llm.testing.openai_config import OpenAIDoubleConfig
 from podman_llm.testing.openai_errors import Json, bad_request, unknown_model
+from podman_llm.testing.openai_fields import text_of
 from podman_llm.testing.openai_prose import answer_pieces, json_for, sentences
 from podman_llm.testing.openai_sampling import Sampling, check_grammar, read_sampling
 from podman_llm.testing.openai_tokens import END_ID, PrefixCache, Token, Vocabulary
-from podman_llm.testing.openai_validation import text_of
 
 # What tells how to answer, not what: the same question asked either way has the same answer.
 _MANNER = ("stream", "stream_options")
@@ -104,6 +104,8 @@ class Model:
             raise bad_request(message, "input_text", len(text))
         tokens = tuple(self.vocabulary.tokens(text))
         if keep is not None:
+            if keep < 1:
+                raise bad_request(f"truncate_prompt_tokens must be at least 1, got {keep}.")
             tokens = tokens[-keep:]
         if len(tokens) >= limit:
             message = f"{opening} contains at least {limit + 1} input tokens, which exceeds this "
@@ -221,6 +223,7 @@ def _tool_call(body: Json, question: str, dice: random.Random) -> ToolCall | Non
     if not chosen:
         return None
     schema = chosen[0].get("parameters") or {"type": "object"}
+    check_grammar(schema)
     identity = f"chatcmpl-tool-{secrets.token_hex(8)}"
     return ToolCall(identity, str(chosen[0].get("name")), json_for(schema, question, dice))
 

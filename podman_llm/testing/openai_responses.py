@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from podman_llm.testing.openai_errors import Json
+from podman_llm.testing.openai_fields import as_truth
 from podman_llm.testing.openai_model import Answer, Model, last_question
 from podman_llm.testing.openai_tokens import render_chat
-from podman_llm.testing.openai_validation import as_truth
+from podman_llm.testing.openai_validation import check_response
 from podman_llm.testing.openai_wire import Event, event
 
 
 def admit_response(model: Model, body: Json, identity: str, created: int) -> ResponseJob:
     """Check a request and decide its answer; raises Refused."""
+    check_response(body)
     model.check_name(body)
     conversation = {"messages": list(_messages(body))}
     prompt = model.read_prompt(render_chat(conversation))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from podman_llm.testing.openai_errors import Json, bad_request
-from podman_llm.testing.openai_validation import as_truth
+from podman_llm.testing.openai_fields import as_truth
 
 _MAX_SEQUENCES = 16_384
 _MAX_LOGPROBS = 20
@@ -39,9 +39,9 @@ def read_sampling(body: Json, *, vocabulary_size: int, max_model_len: int) -> Sa
         n=_count(body),
         max_tokens=max_tokens,
         stops=(stop,) if isinstance(stop, str) else tuple(stop),
-        stop_token_ids=frozenset(body.get("stop_token_ids") or ()),
+        stop_token_ids=frozenset(map(int, body.get("stop_token_ids") or ())),
         top_logprobs=_top_logprobs(body),
-        prompt_logprobs=body.get("prompt_logprobs"),
+        prompt_logprobs=_prompt_logprobs(body),
         wants_token_ids=as_truth(body.get("return_token_ids")),
         is_random=bool(_number(body, "temperature", 0.0)) and body.get("seed") is None,
     )
@@ -77,7 +77,11 @@ def _check_range(name: str, given: float, told: str, holds: Callable[[float], bo
 
 
 def _check_logit_bias(body: Json, vocabulary_size: int) -> None:
-    beyond = [int(key) for key in body.get("logit_bias") or {} if int(key) >= vocabulary_size]
+    given = body.get("logit_bias") or {}
+    for key in given:
+        if not key.isdecimal():
+            raise bad_request(f"token_id `{key}` in logit_bias is no integer.", "logit_bias", key)
+    beyond = [int(key) for key in given if int(key) >= vocabulary_size]
     if beyond:
         message = f"token_id(s) {beyond} in logit_bias contain out-of-vocab token ids."
         message += f" Vocabulary size: {vocabulary_size}"
@@ -126,12 +130,24 @@ def _top_logprobs(body: Json) -> int | None:
     if top is not None and not wanted:
         message = "when using `top_logprobs`, `logprobs` must be set to true."
         raise bad_request(message, "top_logprobs")
+    if isinstance(wanted, str):
+        wanted = as_truth(wanted)
     if wanted is None or wanted is False:
         return None
-    count = int(top or 0) if wanted is True else int(wanted)
+    return _bounded("sample", int(top or 0) if wanted is True else int(wanted), "logprobs")
+
+
+def _prompt_logprobs(body: Json) -> int | None:
+    wanted = body.get("prompt_logprobs")
+    return None if wanted is None else _bounded("prompt", int(wanted), "prompt_logprobs")
+
+
+def _bounded(kind: str, count: int, param: str) -> int:
     if count > _MAX_LOGPROBS:
-        message = f"Requested sample logprobs of {count}, which is greater than max allowed:"
-        raise bad_request(f"{message} {_MAX_LOGPROBS}", "logprobs", count)
+        message = f"Requested {kind} logprobs of {count}, which is greater than max allowed:"
+        raise bad_request(f"{message} {_MAX_LOGPROBS}", param, count)
+    if count < 0:
+        raise bad_request(f"Requested {kind} logprobs of {count}, must be positive.", param, count)
     return count
 
 
@@ -142,6 +158,8 @@ def check_grammar(schema: object) -> None:
     kind = schema.get("type")
     if isinstance(kind, str) and kind not in _JSON_TYPES:
         raise bad_request(f"Grammar error: Invalid type: {kind}")
-    for inner in (schema.get("properties") or {}).values():
+    properties = schema.get("properties") or {}
+    if not isinstance(properties, dict) or not isinstance(schema.get("enum", []), list):
+        raise bad_request("Grammar error: Invalid schema")
+    for inner in (*properties.values(), schema.get("items")):
         check_grammar(inner)
-    check_grammar(schema.get("items"))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from podman_llm.testing.openai_errors import Json
-from podman_llm.testing.openai_validation import text_of
+from podman_llm.testing.openai_fields import text_of
 
 # Special marks whole, words and numbers in short pieces with the space before them, a run of
 # white space without its last character, then single characters.
@@ -57,6 +57,14 @@ class Vocabulary:
     def text(self, ids: Iterable[int]) -> str:
         """The text of ``ids``; an id not seen yet is an empty piece."""
         return "".join(self._seen.get(identity, "") for identity in ids)
+
+    def prompts(self, given: object) -> list[str]:
+        """The texts in a checked ``prompt`` or ``input``: one or many, as text or as token ids."""
+        if not isinstance(given, list):
+            return [str(given)]
+        if given and isinstance(given[0], int):
+            return [self.text(given)]
+        return [item if isinstance(item, str) else self.text(item) for item in given]
 
     def _id(self, piece: str) -> int:
         free = self.size - _FIRST_FREE_ID

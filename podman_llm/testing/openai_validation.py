@@ -7,8 +7,7 @@ classes. They are spelt out here as tables, in the order in which the validator 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from podman_llm.testing.openai_errors import (
     Json,
@@ -18,11 +17,21 @@ from podman_llm.testing.openai_errors import (
     problem,
     wrong_media_type,
 )
-
-_Check = Callable[[str, object], Iterator[Json]]
-
-_MAX_STOPS = 4
-_TRUTHS = {"true", "false", "0", "1", "yes", "no", "on", "off", "t", "f", "y", "n"}
+from podman_llm.testing.openai_fields import (
+    Check,
+    check_fields,
+    field_problems,
+    integer,
+    listing,
+    mapping,
+    number,
+    prompts,
+    record,
+    stops,
+    string,
+    text_or_list,
+    truth,
+)
 
 
 def parse_body(raw: bytes, content_type: str) -> Json:
@@ -46,29 +55,32 @@ def parse_body(raw: bytes, content_type: str) -> Json:
 
 def check_chat(body: Json) -> None:
     """Refuse a chat body of the wrong shape."""
-    problems = list(_messages(body))
-    for name, check in _FIELDS.items():
-        if body.get(name) is not None:
-            problems += check(f"body.{name}", body[name])
+    problems = [*_messages(body), *field_problems(body, _CHAT)]
     if problems:
         raise malformed(problems)
 
 
 def check_completion(body: Json) -> None:
     """Refuse a completion body of the wrong shape; a missing prompt has an error of its own."""
-    checks = {**_FIELDS, "logprobs": _integer}
-    problems = [
-        found
-        for name, check in checks.items()
-        if body.get(name) is not None
-        for found in check(f"body.{name}", body[name])
-    ]
-    if problems:
-        raise malformed(problems)
+    check_fields(body, _COMPLETION)
     if not body.get("prompt"):
-        raise bad_request(
-            "Either prompt or prompt_embeds must be provided and non-empty.", "prompt"
-        )
+        message = "Either prompt or prompt_embeds must be provided and non-empty."
+        raise bad_request(message, "prompt")
+
+
+def check_response(body: Json) -> None:
+    """Refuse a Responses body of the wrong shape."""
+    if body.get("input") is None:
+        raise malformed([problem("missing", "body.input", "Field required", body)])
+    check_fields(body, _RESPONSE)
+
+
+def check_message(body: Json) -> None:
+    """Refuse a Messages body of the wrong shape."""
+    for name in ("messages", "max_tokens"):
+        if body.get(name) is None:
+            raise malformed([problem("missing", f"body.{name}", "Field required", body)])
+    check_fields(body, _MESSAGE)
 
 
 def _messages(body: Json) -> Iterator[Json]:
@@ -125,105 +137,115 @@ def _field_problems(loc: str, name: str, message: Json, role: str) -> Iterator[J
             yield problem("iterable_type", loc, "Input should be iterable", given)
     elif name not in message:
         yield problem("missing", loc, "Field required", message)
-    elif name == "role" and role not in {"", given}:
+    elif name == "role" and role and role != given:
         expected = f"'{role}'"
         yield problem("literal_error", loc, f"Input should be {expected}", given, expected=expected)
 
 
-def _number(loc: str, value: object) -> Iterator[Json]:
-    if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            text = "Input should be a valid number, unable to parse string as a number"
-            yield problem("float_parsing", loc, text, value)
-    elif not isinstance(value, int | float):
-        yield problem("float_type", loc, "Input should be a valid number", value)
+def _tool_choice(loc: str, value: object) -> Iterator[Json]:
+    if isinstance(value, dict):
+        yield from _required(loc, value, "function")
+        yield from record(function=_named)(loc, value)
+    elif not isinstance(value, str) or value not in {"none", "auto", "required"}:
+        expected = "'none', 'auto' or 'required'"
+        yield problem("literal_error", loc, f"Input should be {expected}", value, expected=expected)
 
 
-def _integer(loc: str, value: object) -> Iterator[Json]:
-    if isinstance(value, str):
-        try:
-            int(value)
-        except ValueError:
-            text = "Input should be a valid integer, unable to parse string as an integer"
-            yield problem("int_parsing", loc, text, value)
-    elif isinstance(value, float) and not value.is_integer():
-        text = "Input should be a valid integer, got a number with a fractional part"
-        yield problem("int_from_float", loc, text, value)
-    elif not isinstance(value, int | float):
-        yield problem("int_type", loc, "Input should be a valid integer", value)
+def _named(loc: str, value: object) -> Iterator[Json]:
+    yield from record(name=string, parameters=mapping)(loc, value)
+    if isinstance(value, dict):
+        yield from _required(loc, value, "name")
 
 
-def _truth(loc: str, value: object) -> Iterator[Json]:
-    if isinstance(value, str) and value.lower() not in _TRUTHS:
-        text = "Input should be a valid boolean, unable to interpret input"
-        yield problem("bool_parsing", loc, text, value)
-    elif not isinstance(value, bool | int | str):
-        yield problem("bool_type", loc, "Input should be a valid boolean", value)
+def _tool(loc: str, value: object) -> Iterator[Json]:
+    yield from record(function=_named)(loc, value)
+    if isinstance(value, dict):
+        yield from _required(loc, value, "function")
 
 
-def _string(loc: str, value: object) -> Iterator[Json]:
-    if not isinstance(value, str):
-        yield problem("string_type", loc, "Input should be a valid string", value)
+def _anthropic_message(loc: str, value: object) -> Iterator[Json]:
+    yield from record(role=string, content=text_or_list)(loc, value)
+    if isinstance(value, dict):
+        yield from _required(loc, value, "role")
 
 
-def _stops(loc: str, value: object) -> Iterator[Json]:
-    if isinstance(value, str) or (isinstance(value, list) and len(value) <= _MAX_STOPS):
-        return
-    yield from _string(loc, value)
-    if isinstance(value, list):
-        text = f"List should have at most {_MAX_STOPS} items after validation, not {len(value)}"
-        yield problem(
-            "too_long", loc, text, value,
-            field_type="List", max_length=_MAX_STOPS, actual_length=len(value),
-        )  # fmt: skip
+def _required(loc: str, value: Json, name: str) -> Iterator[Json]:
+    if value.get(name) is None:
+        yield problem("missing", f"{loc}.{name}", "Field required", value)
 
 
 def _response_format(loc: str, value: object) -> Iterator[Json]:
     """One of three classes of format; a type that none knows is a complaint of each."""
     kinds = {"text", "json_object", "json_schema", "structural_tag"}
-    if not isinstance(value, dict) or value.get("type") in kinds:
+    if not isinstance(value, dict):
+        yield from mapping(loc, value)
+        return
+    kind = value.get("type")
+    if isinstance(kind, str) and kind in kinds:
+        yield from field_problems(value, {"json_schema": record(schema=mapping)}, loc)
         return
     for expected, required in (
         ("'text', 'json_object' or 'json_schema'", ()),
         ("'structural_tag'", ("format",)),
         ("'structural_tag'", ("structures", "triggers")),
     ):
-        text, given = f"Input should be {expected}", value.get("type")
-        yield problem("literal_error", f"{loc}.type", text, given, expected=expected)
+        text = f"Input should be {expected}"
+        yield problem("literal_error", f"{loc}.type", text, kind, expected=expected)
         for name in required:
             yield problem("missing", f"{loc}.{name}", "Field required", value)
 
 
-_FIELDS: dict[str, _Check] = {
-    "model": _string,
-    "frequency_penalty": _number,
-    "logprobs": _truth,
-    "top_logprobs": _integer,
-    "max_tokens": _integer,
-    "max_completion_tokens": _integer,
-    "n": _integer,
-    "presence_penalty": _number,
+_SAMPLER: dict[str, Check] = {
+    "model": string,
+    "frequency_penalty": number,
+    "logit_bias": mapping,
+    "max_tokens": integer,
+    "n": integer,
+    "presence_penalty": number,
     "response_format": _response_format,
-    "seed": _integer,
-    "stop": _stops,
-    "stream": _truth,
-    "temperature": _number,
-    "top_p": _number,
-    "min_tokens": _integer,
+    "seed": integer,
+    "stop": stops,
+    "stream": truth,
+    "stream_options": record(include_usage=truth, continuous_usage_stats=truth),
+    "temperature": number,
+    "top_p": number,
+    "min_tokens": integer,
+    "stop_token_ids": listing(integer),
+    "prompt_logprobs": integer,
+    "truncate_prompt_tokens": integer,
+    "return_token_ids": truth,
+    "structured_outputs": record(choice=listing(string)),
 }
-
-
-def as_truth(value: object) -> bool:
-    """A checked boolean as the validator reads it: strings count by their meaning."""
-    if isinstance(value, str):
-        return value.lower() in {"true", "1", "yes", "on", "t", "y"}
-    return bool(value)
-
-
-def text_of(content: Any) -> str:  # noqa: ANN401 - whatever a client put into a message
-    """The text in a message's content, given as a string or as parts."""
-    if isinstance(content, list):
-        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
+_CHAT: dict[str, Check] = {
+    **_SAMPLER,
+    "logprobs": truth,
+    "top_logprobs": integer,
+    "max_completion_tokens": integer,
+    "tools": listing(_tool),
+    "tool_choice": _tool_choice,
+    "add_generation_prompt": truth,
+    "continue_final_message": truth,
+}
+_COMPLETION: dict[str, Check] = {**_SAMPLER, "logprobs": integer, "echo": truth, "prompt": prompts}
+_RESPONSE: dict[str, Check] = {
+    "model": string,
+    "input": text_or_list,
+    "instructions": string,
+    "max_output_tokens": integer,
+    "stream": truth,
+    "temperature": number,
+    "top_p": number,
+    "tools": listing(mapping),
+}
+_MESSAGE: dict[str, Check] = {
+    "model": string,
+    "max_tokens": integer,
+    "messages": listing(_anthropic_message),
+    "system": text_or_list,
+    "stop_sequences": listing(string),
+    "stream": truth,
+    "temperature": number,
+    "top_p": number,
+    "tools": listing(record(name=string, input_schema=mapping)),
+    "tool_choice": record(type=string, name=string),
+}

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -20,7 +21,7 @@ import pytest
 from podman_llm.testing.openai_config import OpenAIDoubleConfig
 from podman_llm.testing.openai_server import OpenAIDouble
 
-_SLOW = OpenAIDoubleConfig(endless=True, tokens_per_second=5)
+_SLOW = OpenAIDoubleConfig(endless=True, tokens_per_second=5, max_model_len=2048)
 
 
 @asynccontextmanager
@@ -110,8 +111,7 @@ async def _ask(client: aiohttp.ClientSession, double: OpenAIDouble, body: dict[s
 async def test_streams_beyond_the_slots_get_their_headers_and_wait(
     client: aiohttp.ClientSession,
 ) -> None:
-    config = OpenAIDoubleConfig(endless=True, tokens_per_second=5, max_num_seqs=2)
-    async with _serving(config) as double:
+    async with _serving(replace(_SLOW, max_num_seqs=2)) as double:
         url = f"{double.url}/v1/chat/completions"
         responses = [await client.post(url, json=_chat(stream=True)) for _ in range(6)]
         await double.wait_until(lambda: double.waiting == 4)

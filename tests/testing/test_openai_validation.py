@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from podman_llm.testing.openai_chat import admit_chat
+from podman_llm.testing.openai_completions import admit_completion
+from podman_llm.testing.openai_config import OpenAIDoubleConfig
 from podman_llm.testing.openai_errors import Refused
-from podman_llm.testing.openai_validation import (
-    as_truth,
-    check_chat,
-    check_completion,
-    parse_body,
-    text_of,
-)
+from podman_llm.testing.openai_generation import Admit
+from podman_llm.testing.openai_messages import admit_message
+from podman_llm.testing.openai_model import Model
+from podman_llm.testing.openai_responses import admit_response
+from podman_llm.testing.openai_validation import check_chat, check_completion, parse_body
 
 
 def _refusal(check: Any, *arguments: Any) -> str:
@@ -65,10 +69,60 @@ def test_the_logprobs_of_a_completion_are_a_number() -> None:
     assert "int_parsing" in _refusal(check_completion, {"prompt": "x", "logprobs": "two"})
 
 
-def test_strings_count_as_truths_by_their_meaning() -> None:
-    assert [as_truth(value) for value in ("yes", "off", True, None)] == [True, False, True, False]
+_MODEL = Model(OpenAIDoubleConfig(max_model_len=256))
+_NAMES = ("type", "function", "name", "role", "content", "json_schema", "schema", "enum")
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 30) | st.floats() | st.sampled_from(["", "auto"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+_FIELDS = (
+    *("tools", "tool_choice", "stop", "logprobs", "top_logprobs", "n", "response_format", "stream"),
+    *("prompt_logprobs", "stop_token_ids", "truncate_prompt_tokens", "logit_bias", "temperature"),
+    *("stream_options", "structured_outputs", "max_tokens", "min_tokens", "system", "echo", "seed"),
+)
+_GREETING = [{"role": "user", "content": "Hi"}]
 
 
-def test_the_text_of_parts_is_joined() -> None:
-    assert text_of([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]) == "ab"
-    assert text_of(None) == ""
+@settings(max_examples=60)
+@given(fields=st.dictionaries(st.sampled_from(_FIELDS), _ANYTHING, max_size=3))
+@pytest.mark.parametrize(
+    ("admit", "least"),
+    [
+        (admit_chat, {"messages": _GREETING}),
+        (admit_completion, {"prompt": "Hi"}),
+        (admit_response, {"input": "Hi"}),
+        (admit_message, {"messages": _GREETING, "max_tokens": 9}),
+    ],
+)
+def test_whatever_the_fields_hold_a_request_is_answered_or_refused(
+    admit: Admit, least: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    _answer_or_refuse(admit, {**least, **fields})
+
+
+@settings(max_examples=60)
+@given(prompt=_ANYTHING)
+@pytest.mark.parametrize(
+    ("admit", "name"),
+    [
+        (admit_chat, "messages"),
+        (admit_completion, "prompt"),
+        (admit_response, "input"),
+        (admit_message, "messages"),
+    ],
+)
+def test_whatever_the_prompt_is_a_request_is_answered_or_refused(
+    admit: Admit, name: str, prompt: object
+) -> None:
+    for asked in (prompt, [prompt]):
+        _answer_or_refuse(admit, {"max_tokens": 9, name: asked})
+
+
+def _answer_or_refuse(admit: Admit, body: dict[str, Any]) -> None:
+    with contextlib.suppress(Refused):
+        job = admit(_MODEL, body, "1", 1)
+        job.whole()
+        list(job.events())
