@@ -201,7 +201,7 @@ async def test_a_fault_for_a_path_that_does_not_generate(double: OpenAIDouble) -
 async def test_faults_strike_every_endpoint_that_generates(double: OpenAIDouble, path: str) -> None:
     for kind in (FaultKind.ABORT, FaultKind.ENGINE_ERROR):
         double.add_fault(Fault(kind))
-        fields = {"prompt": "a", "input": "a", "stream": True}
+        fields = {"prompt": "a", "input": "a", "max_tokens": 99, "stream": True}
         response = await exchange("127.0.0.1", double.port, _request(path, **fields))
         assert (response.status, response.complete) == (200, True)
         assert ("EngineCore" in response.body.decode()) == (kind is FaultKind.ENGINE_ERROR)
