@@ -84,4 +84,5 @@ def _proxy_rows(view: View) -> list[tuple[str, str]]:
         ("Daemon", f"pid {view.daemon.pid}, proxy pid {pids or '-'}"),
     ]
     problems = [worker.problem for worker in view.daemon.workers if worker.problem]
+    problems += view.cache_problems
     return rows + [("Problem", problem) for problem in problems]

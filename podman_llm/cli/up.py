@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from podman_llm.cli import connect, demo
 from podman_llm.cli.context import Context, demo_paths, pass_context
 from podman_llm.cli.durations import Duration, format_duration
-from podman_llm.cli.follow import FailedError, follow, narrator
+from podman_llm.cli.follow import FailedError, Narrator, follow, narrator
 from podman_llm.cli.launch import ensure_daemon, tail
 from podman_llm.cli.view import View, as_json, glance
 from podman_llm.config.models import Settings
@@ -92,9 +91,8 @@ def _up(context: Context, settings: Settings, options: dict[str, Any]) -> None:
         from podman_llm.bootstrap import run_daemon
 
         raise SystemExit(run_daemon(paths, log_to_stderr=True))
-    is_daemon_gone = ensure_daemon(paths, context.clock)
     settings = Settings.model_validate(desired.settings)
-    _follow(context, paths, settings, desired, options, is_daemon_gone)
+    _follow(context, paths, settings, desired, options)
 
 
 def _want(context: Context, paths: StatePaths, settings: Settings) -> Desired:
@@ -147,7 +145,6 @@ def _follow(
     settings: Settings,
     desired: Desired,
     options: dict[str, Any],
-    is_daemon_gone: Callable[[], bool],
 ) -> None:
     def is_over(view: View) -> bool:
         if options["wait"] == "none":
@@ -157,17 +154,23 @@ def _follow(
         ended = view.is_current and view.record is not None and not view.record.is_open
         return failed or ended or (view.is_current and view.phase in wanted)
 
+    def watch(teller: Narrator) -> tuple[View, bool]:
+        return follow(
+            paths,
+            context.clock,
+            teller,
+            is_over=is_over,
+            is_daemon_gone=ensure_daemon(paths, context.clock),
+            timeout=options["timeout"],
+        )
+
     live = context.is_terminal and not options["json_"]
     try:
         with narrator(live=live) as teller:
-            view, is_there = follow(
-                paths,
-                context.clock,
-                teller,
-                is_over=is_over,
-                is_daemon_gone=is_daemon_gone,
-                timeout=options["timeout"],
-            )
+            view, is_there = watch(teller)
+            if not (is_there or view.daemon or view.is_current or view.failure):
+                # The daemon was just leaving when the wish was written; the next one sees it.
+                view, is_there = watch(teller)
     except KeyboardInterrupt:
         _say_what_bills(context, glance(paths, context.clock.wall()))
         raise SystemExit(130) from None
@@ -194,9 +197,11 @@ def _conclude(
     *,
     is_there: bool,
 ) -> None:
-    if view.failure:
-        raise FailedError(view.failure)
     record = view.record if view.is_current else None
+    if view.failure:
+        for line in record.log_tail if record else ():
+            context.err(f"  | {line}")
+        raise FailedError(view.failure)
     if not is_there:
         _explain_absence(paths, view)
     if options["json_"]:
@@ -212,6 +217,8 @@ def _conclude(
         f"${record.cost_per_hour:.2f}/h, ends in {left} (`podman-llm extend 1h`).\n"
     )
     context.echo("\n".join(connect.lines(settings, record)))
+    for problem in view.cache_problems:
+        context.echo(f"\n  Served without a cache: {problem}")
     context.echo("\n  `podman-llm status` shows cost and hits; `podman-llm --shutdown` ends all.")
 
 

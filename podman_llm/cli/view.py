@@ -28,6 +28,7 @@ class View:
     daemon: DaemonReport | None
     state: PodState | None
     activity: ActivitySummary
+    cache_problems: tuple[str, ...] = ()
     problem: str = ""
 
     @property
@@ -107,14 +108,17 @@ def glance(paths: StatePaths, now: float) -> View:
 
 
 def _view(paths: StatePaths, now: float, state: PodState | None, *, problem: str) -> View:
-    report = load_report(paths)
+    report, activities = load_report(paths), load_activities(paths)
     alive = report is not None and is_held(paths) and is_alive(report.pid)
     return View(
         now=now,
         desired=load_desired(paths),
         daemon=report if alive else None,
         state=state,
-        activity=summarise(load_activities(paths), is_alive=is_alive),
+        activity=summarise(activities, is_alive=is_alive),
+        cache_problems=tuple(
+            {one.cache_problem: None for one in activities if one.cache_problem and alive}
+        ),
         problem=problem,
     )
 
@@ -147,5 +151,6 @@ def as_json(view: View) -> dict[str, Any]:
         "misses": view.activity.misses,
         "hit_rate": view.activity.hit_rate,
         "in_flight": view.activity.in_flight,
+        "problems": list(view.cache_problems),
         "failure": asdict(view.failure) if view.failure else None,
     }

@@ -271,7 +271,7 @@ class PodRecord:
     def spent(self, now: float) -> float:
         """USD from the POST until ``now``, or until proof of absence once there is one."""
         until = self.evidence.at if self.evidence else now
-        if self.phase is Phase.CANCELLED:
+        if self.phase is Phase.CANCELLED or not self.rates:
             return 0.0
         ends = [interval.since for interval in self.rates[1:]] + [until]
         return sum(

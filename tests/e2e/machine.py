@@ -124,5 +124,9 @@ class Cloud:
     def fault(self, on: str, fault: str, times: int = 1, **more: Any) -> None:
         self.post("faults", {"on": on, "fault": fault, "times": times, **more})
 
+    def live(self) -> list[str]:
+        """Ids of the pods that cost money now."""
+        return list(self.bill()["live"])
+
     def bill(self) -> dict[str, Any]:
         return dict(self.get("bill"))

@@ -13,7 +13,7 @@ from tests.e2e.machine import Cloud, Machine, eventually
 
 
 def nothing_bills(machine: Machine, cloud: Cloud) -> None:
-    assert cloud.bill()["live"] == 0
+    assert cloud.live() == []
     eventually(
         lambda: [p.pid for p in machine.processes()] == [cloud.process.pid],
         what="the daemon to leave",
@@ -58,16 +58,16 @@ def test_a_price_over_the_ceiling(machine: Machine, cloud: Cloud) -> None:
 def test_a_model_that_never_becomes_ready_is_ended_and_its_last_words_are_shown(
     machine: Machine, cloud: Cloud
 ) -> None:
-    cloud.post("settings", {"load_seconds": 600})
+    cloud.fault("POST /v2/pods", "never_serves")
     machine.environment["PODMAN_LLM_MAX_STARTUP_ATTEMPTS"] = "3"
     run = machine.run("up", code=1)
-    assert "ready" in run.stderr
+    assert "did not answer" in run.stderr, run.stderr
     assert "vllm" in run.stderr.lower()
     nothing_bills(machine, cloud)
 
 
 def test_a_crash_looping_container(machine: Machine, cloud: Cloud) -> None:
-    cloud.post("settings", {"crash_loop": True})
+    cloud.fault("POST /v2/pods", "crash_loop")
     run = machine.run("up", code=1)
     assert "crash" in run.stderr.lower() or "restart" in run.stderr.lower()
     nothing_bills(machine, cloud)
@@ -75,7 +75,7 @@ def test_a_crash_looping_container(machine: Machine, cloud: Cloud) -> None:
 
 def test_a_taken_port_names_the_process_and_rents_nothing(machine: Machine, cloud: Cloud) -> None:
     with socket.create_server(("127.0.0.1", machine.port)):
-        run = machine.run("up", code=1)
+        run = machine.run("up", code=2)
     assert str(machine.port) in run.stderr
     assert "python" in run.stderr
     assert cloud.bill()["pods"] == []
@@ -104,9 +104,9 @@ def test_a_corrupt_state_file_never_reads_as_nothing_running(
     machine.run("status", code=3)
     machine.run("up")
     assert machine.status()["pod_id"] == pod
-    assert cloud.bill()["live"] == 1
+    assert len(cloud.live()) == 1
     machine.run("--shutdown")
-    assert cloud.bill()["live"] == 0
+    assert cloud.live() == []
 
 
 def test_an_unknown_model_gets_the_nearest_names(machine: Machine) -> None:

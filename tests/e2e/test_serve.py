@@ -39,8 +39,8 @@ def test_serve_needs_no_key_and_caches(machine: Machine, model_server: str) -> N
     assert eventually(ask, what="the proxy") == "MISS"
     assert ask() == "HIT"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert process.returncode == 0
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
 
 
 def test_serve_without_an_endpoint_says_how_to_give_one(machine: Machine) -> None:
