@@ -93,7 +93,8 @@ def plan_local(settings: Settings) -> Plan:
         model_store_id=model.model_store_id,
         hf_id=model.hf_id,
         revision=model.revision,
-        served_names=_served_names(model),
+        # A command that is given the model's id serves it under that very name.
+        served_names=tuple(dict.fromkeys((model.hf_id, *_served_names(model)))),
         context=settings.pod.context or 0,
         image="",
         command=settings.provider.local_command,

@@ -200,3 +200,10 @@ def test_a_local_plan_asks_no_market() -> None:
     settings = Settings.model_validate({"provider": provider})
     assert LivePlanner(cast("Provider", market), FakeClock())(settings).candidates
     assert market.asked == 0
+
+
+def test_a_local_command_serves_the_model_under_the_name_it_is_given() -> None:
+    provider = {"kind": "local", "local_command": ["vllm", "serve", "{model}"]}
+    spec = plan_local(Settings.model_validate({"provider": provider})).spec
+    assert spec.served_names[0] == spec.hf_id
+    assert len(set(spec.served_names)) == len(spec.served_names)
