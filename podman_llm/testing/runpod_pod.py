@@ -42,14 +42,15 @@ class Schedule:
     """How long things take, in seconds of the world's clock.
 
     ``edge`` is how long the per-pod proxy does not know a running pod (404), ``load`` how long the
-    model takes from the container's start (502), ``crash`` the life of a container in a crash loop.
+    model takes from the container's start (502), ``crash`` the life of a container in a crash loop:
+    long enough for whoever looks once a second to see its uptime go back.
     """
 
     provision: float = 1.0
     start: float = 2.0
     edge: float = 0.5
     load: float = 2.0
-    crash: float = 2.5
+    crash: float = 6.0
 
 
 @dataclass

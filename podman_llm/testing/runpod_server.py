@@ -87,11 +87,6 @@ class RunpodServer(Controls):
         self.url = ""
 
     @property
-    def world(self) -> World:
-        """The account, for tests that look closer; on the server's own loop only."""
-        return self._world
-
-    @property
     def requests(self) -> tuple[str, ...]:
         """What came in so far, as ``METHOD /path``; the admin routes are left out."""
         return tuple(self._gate.requests)
