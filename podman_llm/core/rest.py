@@ -66,7 +66,8 @@ def _be_down(world: World) -> Decision:
     if others := ours(world.view, world.owner):
         return _say(calm, f"ending pod {others[0].pod_id} of ours, which is in no record")
     if (left := _owed(world)) > 0:
-        return _say(calm, f"nothing of ours is shown; sure in {duration(left)}", left)
+        what = f"nothing of ours is shown; sure in {duration(left)}"
+        return _say(calm, what, min(left, world.limits.poll))
     return _settle(calm.remember(is_rebuilding=False), _last_words(world))
 
 
@@ -77,7 +78,7 @@ def _owed(world: World) -> float:
         quarantine if quarantine is not None else 0.0,
         orphan + world.limits.settle if orphan is not None else 0.0,
     )
-    return min(until - world.reading.wall, world.limits.poll)
+    return until - world.reading.wall
 
 
 # Lost past -------------------------------------------------------------------------------------
