@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped] # the library ships no types
+import jsonschema
 import pytest
 
 from podman_llm.config.load import load

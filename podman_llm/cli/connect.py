@@ -13,6 +13,7 @@ def lines(settings: Settings, record: PodRecord) -> list[str]:
     url, model = settings.url, record.spec.served_names[0]
     insecure = " -k" if settings.use_https else ""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Say hello."}]})
+    context = record.spec.context
     return [
         f"  Base URL    {url}",
         f"  Model       {model}",
@@ -24,7 +25,7 @@ def lines(settings: Settings, record: PodRecord) -> list[str]:
         "  Kilo Code   Settings > Providers > Custom provider",
         "              Provider API: OpenAI Compatible",
         f"              Base URL: {url}   API key: any text   Model: {model}",
-        f"              Context window: {record.spec.context} tokens",
+        *([f"              Context window: {context} tokens"] if context else []),
         "",
         "  OpenAI SDK  from openai import OpenAI",
         f'              client = OpenAI(base_url="{url}", api_key="local")',

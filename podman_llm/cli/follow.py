@@ -53,7 +53,7 @@ class PlainNarrator:
     def tell(self, view: View, seconds: float) -> None:
         """Write the sentence when its words changed."""
         words = "".join(c for c in view.note if not c.isdigit())
-        if words == self._last:
+        if words == self._last or not view.is_told:
             return
         self._last = words
         self.write(sentence(view, seconds))
@@ -69,6 +69,8 @@ class LiveNarrator:
 
     def tell(self, view: View, seconds: float) -> None:
         """Refresh the live line; keep it when the phase changed."""
+        if not view.is_told:
+            return
         phase = view.phase.value if view.phase and view.is_current else ""
         if phase != self._phase:
             self._phase = phase

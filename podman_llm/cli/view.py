@@ -79,6 +79,11 @@ class View:
         return max(0.0, self.record.soft_deadline - self.now)
 
     @property
+    def is_told(self) -> bool:
+        """Whether somebody says what goes on; before the daemon's first turn nobody does."""
+        return self.daemon is not None or bool(self.problem)
+
+    @property
     def note(self) -> str:
         """What is being done, in one sentence."""
         if self.daemon:

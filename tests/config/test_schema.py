@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped] # the library ships no types
+import jsonschema
 import pytest
 
 from podman_llm.config.environment import variable_of

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # its stubs are a distribution of their own
+import jsonschema
 import pytest
 
 from podman_llm.testing.runpod_schema import ACTION, UPDATE, create_errors, errors_in
