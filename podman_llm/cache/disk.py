@@ -158,6 +158,7 @@ class DiskStore:
         """Make, open and tidy it now, so that ``stats`` can tell at once whether it is of use."""
         before = self._clock.wall() - _WRITING_SECONDS
         self._attempt(lambda shelf: shelf.sweep(before), None)
+        self.close()
 
     def read(self, key: str) -> Entry | None:
         """The entry, now the most recently used. A damaged one is deleted, and None."""

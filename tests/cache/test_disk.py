@@ -148,6 +148,9 @@ def test_a_planted_pickled_key_is_never_opened(store: DiskStore, directory: Path
     store.write(key(1), ENTRY)
     _sql(directory, "UPDATE Cache SET key = ?, raw = 0", pickle.dumps(_Bomb()))
     assert store.read(key(1)) is None
+    assert store._shelf is not None
+    with pytest.raises(TypeError, match="not text"):
+        list(store._shelf)
     assert store.clear() == 1
 
 
@@ -167,6 +170,8 @@ def test_only_text_keys_and_bytes_are_taken(store: DiskStore) -> None:
     store.prepare()
     shelf = store._shelf
     assert shelf is not None
+    shelf.set("a", b"bytes")
+    assert list(shelf) == ["a"]
     for bad_key in (b"bytes", 1, ("a",)):
         with pytest.raises(TypeError, match="cache key"):
             shelf.set(bad_key, b"")
