@@ -10,7 +10,7 @@ from podman_llm.testing.openai_errors import Json, bad_request
 from podman_llm.testing.openai_fields import as_truth
 from podman_llm.testing.openai_logprobs import chat_logprobs, prompt_logprobs
 from podman_llm.testing.openai_model import Answer, Choice, Model, ToolCall, last_question
-from podman_llm.testing.openai_tokens import Token, render_chat
+from podman_llm.testing.openai_tokens import Token, opens_answer, render_chat
 from podman_llm.testing.openai_usage import running_usage, stream_usage, whole_usage
 from podman_llm.testing.openai_validation import check_chat
 from podman_llm.testing.openai_wire import DONE, Event, event
@@ -66,7 +66,7 @@ def _check_conversation(body: Json, model: str) -> None:
     if not body["messages"]:
         message = "Cannot apply chat template to an empty conversation."
         raise bad_request(f"{message} Provide at least one message.")
-    if body.get("continue_final_message") and body.get("add_generation_prompt", True):
+    if as_truth(body.get("continue_final_message")) and opens_answer(body):
         raise bad_request(
             "continue_final_message and add_generation_prompt are not compatible. Use"
             " continue_final_message when you want the model to continue the final message, and"
@@ -184,7 +184,7 @@ class ChatJob:
     def _deltas(self, index: int) -> Iterator[_Delta]:
         """What one choice says, piece by piece; the last piece carries why it ended."""
         choice = self.answer.choices[index]
-        is_slowest = len(choice.tokens) == self.answer.steps
+        is_slowest = index == self.answer.slowest
         pieces = self._pieces(choice)
         written = 0
         for position, (delta, tokens) in enumerate(pieces):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import UnionType
 
 from podman_llm.testing.openai_errors import Json, envelope
+
+
+class BadFault(ValueError):
+    """A fault was ordered that does not exist; the message names what is wrong and known."""
 
 
 class FaultKind(StrEnum):
@@ -93,18 +98,30 @@ class FaultQueue:
         return None
 
 
-def fault_from(document: Json) -> Fault:
-    """A fault from the admin route's JSON; raises ValueError that names what is wrong."""
-    known = {field.name for field in fields(Fault)}
-    unknown = sorted(set(document) - known)
-    if unknown:
-        raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    try:
-        kind = FaultKind(document.get("kind", ""))
-    except ValueError:
-        kinds = ", ".join(FaultKind)
-        raise ValueError(f"kind is {document.get('kind')!r}; known are {kinds}") from None
-    return Fault(**{**document, "kind": kind})
+def fault_from(document: object) -> Fault:
+    """A fault from the admin route's JSON; raises BadFault."""
+    if not isinstance(document, dict):
+        raise BadFault(f"a fault is an object, not {document!r}")
+    for name, value in document.items():
+        if name not in _TYPES:
+            raise BadFault(f"unknown {name}; known are {', '.join(_TYPES)}")
+        if not isinstance(value, _TYPES[name]):
+            raise BadFault(f"{name} is {value!r}; expected {_TYPES[name]}")
+    kinds = ", ".join(FaultKind)
+    if document.get("kind") not in list(FaultKind):
+        raise BadFault(f"kind is {document.get('kind')!r}; known are {kinds}")
+    return Fault(**{**document, "kind": FaultKind(document["kind"])})
+
+
+_TYPES: dict[str, UnionType | type] = {
+    "kind": str,
+    "times": int,
+    "path": str,
+    "after_events": int,
+    "seconds": int | float,
+    "status": int,
+    "retry_after": int | None,
+}
 
 
 def status_page(status: int) -> tuple[str, str | Json]:

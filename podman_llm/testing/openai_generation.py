@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import socket
 import struct
@@ -13,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from podman_llm.testing.openai_backend import Backend
-from podman_llm.testing.openai_engine import EngineAborted, EngineDied, EngineStopped
+from podman_llm.testing.openai_engine import EngineAborted, EngineDied
 from podman_llm.testing.openai_errors import ENGINE_DEAD, Json, envelope
 from podman_llm.testing.openai_faults import Fault, FaultKind, status_page
 from podman_llm.testing.openai_model import Model
@@ -58,7 +59,7 @@ async def _whole(
                 return await _strike_document(backend, request, job, fault)
     except EngineAborted:
         return answer(200, job.whole(is_aborted=True))
-    except EngineStopped:
+    except EngineDied:
         return answer(500, _ENGINE_ERROR)
     backend.tally.change(generation_tokens=job.completion_tokens)
     return answer(200, job.whole())
@@ -80,20 +81,17 @@ async def _stream(
                 if told.costs:
                     await backend.engine.beat(told.costs)
                 await stream.send(told)
+            else:
+                backend.tally.change(generation_tokens=job.completion_tokens)
     except EngineAborted:
         for told in job.abort_events():
             await stream.send(told)
     except EngineDied:
-        await stream.send(event(_spaced(_ENGINE_ERROR)))
+        # The one document that vLLM writes with the standard library, and so with spaces.
+        await stream.send(event(json.dumps(_ENGINE_ERROR)))
         await stream.send(DONE)
-    backend.tally.change(generation_tokens=job.completion_tokens)
     await stream.finish()
     return stream
-
-
-def _spaced(document: Json) -> str:
-    """The one document that vLLM writes with the standard library, and so with spaces."""
-    return compact(document).replace('":', '": ').replace(',"', ', "')
 
 
 async def strike_before(request: web.Request, fault: Fault | None) -> web.StreamResponse | None:

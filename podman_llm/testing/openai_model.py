@@ -66,9 +66,14 @@ class Answer:
         return sum(len(choice.tokens) for choice in self.choices)
 
     @property
+    def slowest(self) -> int:
+        """The choice that takes longest."""
+        return max(range(len(self.choices)), key=lambda index: len(self.choices[index].tokens))
+
+    @property
     def steps(self) -> int:
         """Time that it takes in tokens: choices are decoded side by side."""
-        return max(len(choice.tokens) for choice in self.choices)
+        return len(self.choices[self.slowest].tokens)
 
 
 class Model:
@@ -106,7 +111,7 @@ class Model:
         if keep is not None:
             if keep < 1:
                 raise bad_request(f"truncate_prompt_tokens must be at least 1, got {keep}.")
-            tokens = tokens[-keep:]
+            tokens = tokens[-int(keep) :]
         if len(tokens) >= limit:
             message = f"{opening} contains at least {limit + 1} input tokens, which exceeds this "
             message += f"limit even without any output tokens. {closing}"

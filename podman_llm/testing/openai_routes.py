@@ -21,14 +21,15 @@ from podman_llm.testing.openai_completions import admit_completion
 from podman_llm.testing.openai_embeddings import embed
 from podman_llm.testing.openai_errors import Json, Refused
 from podman_llm.testing.openai_faults import fault_from
+from podman_llm.testing.openai_fields import check_fields, integer, listing, string
 from podman_llm.testing.openai_generation import Admit, generation_handler, strike_before
 from podman_llm.testing.openai_messages import admit_message
 from podman_llm.testing.openai_metrics import CONTENT_TYPE, exposition
 from podman_llm.testing.openai_responses import admit_response
-from podman_llm.testing.openai_tally import Received
 from podman_llm.testing.openai_tokens import render_chat
-from podman_llm.testing.openai_validation import parse_body
+from podman_llm.testing.openai_validation import check_chat, parse_body
 from podman_llm.testing.openai_wire import answer, dress
+from podman_llm.testing.transcripts import RecordedRequest
 
 _ADMIN = "/_double/"
 _MAX_BODY = 64 * 1024 * 1024
@@ -97,8 +98,10 @@ async def _struck(backend: Backend, request: web.Request) -> web.StreamResponse 
 
 async def _note(backend: Backend, request: web.Request) -> None:
     headers = tuple((name.decode(), value.decode("latin-1")) for name, value in request.raw_headers)
+    version = f"HTTP/{request.version.major}.{request.version.minor}"
     body = await request.read()
-    backend.tally.receive(Received(request.method, request.path_qs, headers, body))
+    received = RecordedRequest(request.method, request.path_qs, version, headers, body)
+    backend.tally.receive(received)
 
 
 def _preflight(request: web.Request) -> web.Response | None:
@@ -164,13 +167,19 @@ def _body_routes(backend: Backend) -> dict[str, _Maker]:
     model = backend.model
 
     def tokenize(body: Json) -> Json:
-        text = render_chat(body) if "messages" in body else str(body.get("prompt", ""))
+        if "messages" in body:
+            check_chat(body)
+            text = render_chat(body)
+        else:
+            check_fields(body, {"prompt": string})
+            text = body.get("prompt") or ""
         ids = [token.id for token in model.vocabulary.tokens(text)]
         limit = backend.config.max_model_len
         return {"count": len(ids), "max_model_len": limit, "tokens": ids, "token_strs": None}
 
     def detokenize(body: Json) -> Json:
-        return {"prompt": model.vocabulary.text(body.get("tokens") or ())}
+        check_fields(body, {"tokens": listing(integer)})
+        return {"prompt": model.vocabulary.text(map(int, body.get("tokens") or ()))}
 
     def embeddings(body: Json) -> Json:
         return embed(model, body, secrets.token_hex(8))

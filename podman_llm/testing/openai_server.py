@@ -17,7 +17,7 @@ from podman_llm.testing.openai_engine import EngineAborted, EngineDied, EngineSt
 from podman_llm.testing.openai_faults import Fault
 from podman_llm.testing.openai_generation import reset_transport
 from podman_llm.testing.openai_routes import build_app
-from podman_llm.testing.openai_tally import Received
+from podman_llm.testing.transcripts import RecordedRequest
 
 _MAX_HEADER = 128 * 1024
 _SHUTDOWN_SECONDS = 1.0
@@ -112,7 +112,7 @@ class OpenAIDouble:
         self._backend.faults.clear()
 
     @property
-    def requests(self) -> tuple[Received, ...]:
+    def requests(self) -> tuple[RecordedRequest, ...]:
         """Every request that arrived, in order; those of the admin routes do not count."""
         return tuple(self._backend.tally.requests)
 
@@ -166,11 +166,11 @@ class OpenAIDouble:
         await self.stop()
 
     async def _cancel_loading(self) -> None:
-        if self._loading is not None:
+        if self._loading is not None and not self._loading.done():
             self._loading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loading
-            self._loading = None
+        self._loading = None
 
     async def _close(self) -> None:
         if self._runner is not None:
@@ -214,8 +214,13 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, asked_to_end.set)
     await double.start(host, port)
     announce(f"loading {double.config.model} for {double.config.load_seconds:g} s at {double.url}")
-    ready = asyncio.create_task(double.ready())
-    ready.add_done_callback(lambda _: announce(f"ready at {double.url}/v1"))
+
+    async def tell_when_ready() -> None:
+        await double.ready()
+        announce(f"ready at {double.url}/v1")
+
+    telling = asyncio.create_task(tell_when_ready())
     await asked_to_end.wait()
+    telling.cancel()
     await double.terminate()
     announce("ended")

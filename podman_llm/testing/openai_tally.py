@@ -4,21 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True)
-class Received:
-    """A request as it arrived; ``headers`` keep their order and case."""
-
-    method: str
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes = field(repr=False)
-
-    def header(self, name: str) -> str | None:
-        """The first value of ``name``, whatever its case."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+from podman_llm.testing.transcripts import RecordedRequest
 
 
 class Tally:
@@ -28,7 +15,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.requests: list[Received] = []
+        self.requests: list[RecordedRequest] = []
         self.running = 0
         self.waiting = 0
         self.completions = 0
@@ -43,7 +30,7 @@ class Tally:
             setattr(self, name, getattr(self, name) + step)
         self._wake()
 
-    def receive(self, request: Received) -> None:
+    def receive(self, request: RecordedRequest) -> None:
         """Note a request."""
         self.requests.append(request)
         self._wake()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from podman_llm.testing.openai_errors import Json
-from podman_llm.testing.openai_fields import text_of
+from podman_llm.testing.openai_fields import as_truth, text_of
 
 # Special marks whole, words and numbers in short pieces with the space before them, a run of
 # white space without its last character, then single characters.
@@ -90,11 +90,17 @@ class PrefixCache:
         return cached, created
 
 
+def opens_answer(body: Json) -> bool:
+    """Whether the template ends with the head of an answer, which is the default."""
+    given = body.get("add_generation_prompt")
+    return given is None or as_truth(given)
+
+
 def render_chat(body: Json) -> str:
     """The prompt that a ChatML template makes of a conversation."""
     parts = [f"<|im_start|>{m['role']}\n{text_of(m.get('content'))}" for m in body["messages"]]
     prompt = "<|im_end|>\n".join(parts)
-    if body.get("continue_final_message"):
+    if as_truth(body.get("continue_final_message")):
         return prompt
-    opening = "<|im_start|>assistant\n" if body.get("add_generation_prompt", True) else ""
+    opening = "<|im_start|>assistant\n" if opens_answer(body) else ""
     return f"{prompt}<|im_end|>\n{opening}"

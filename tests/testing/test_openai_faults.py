@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from podman_llm.testing.openai_faults import (
+    BadFault,
     Fault,
     FaultKind,
     FaultQueue,
@@ -49,10 +50,16 @@ def test_a_fault_is_read_from_json() -> None:
 
 @pytest.mark.parametrize(
     ("document", "told"),
-    [({"kind": "explode"}, "known are status"), ({"kind": "reset", "afterr": 1}, "unknown afterr")],
+    [
+        ({"kind": "explode"}, "known are status"),
+        ({"kind": "reset", "afterr": 1}, "unknown afterr"),
+        ({"kind": "status", "status": "503"}, "status is '503'; expected"),
+        ({}, "kind is None"),
+        ([], "a fault is an object"),
+    ],
 )
-def test_a_wrong_fault_is_told_what_is_known(document: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_wrong_fault_is_told_what_is_known(document: object, told: str) -> None:
+    with pytest.raises(BadFault, match=told):
         fault_from(document)
 
 

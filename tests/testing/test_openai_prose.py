@@ -6,7 +6,7 @@ import itertools
 import json
 import random
 
-import jsonschema  # type: ignore[import-untyped]  # ships no types
+import jsonschema
 import pytest
 
 from podman_llm.testing.openai_prose import answer_pieces, json_for, sentences, topic_words

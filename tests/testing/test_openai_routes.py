@@ -76,3 +76,20 @@ async def test_the_state_is_told_over_http(client: aiohttp.ClientSession) -> Non
         state = await response.json()
     assert (state["completions"], state["requests"], state["running"]) == (1, 1, 0)
     assert state["generation_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/tokenize", {"messages": "x"}),
+        ("/tokenize", {"prompt": 1}),
+        ("/detokenize", {"tokens": ["x"]}),
+        ("/v1/embeddings", {"input": {}}),
+    ],
+)
+async def test_misshapen_bodies_are_refused(
+    client: aiohttp.ClientSession, path: str, body: dict[str, object]
+) -> None:
+    async with client.post(path, json=body) as response:
+        assert response.status == 400
+        assert (await response.json())["error"]["type"] == "Bad Request"
