@@ -7,6 +7,7 @@ Editors append their route to whatever base URL was typed, so ``/v1/chat/complet
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from podman_llm.core.completion import Endpoint
@@ -49,6 +50,7 @@ class Route:
 _ENDPOINTS: Final = {_V1 + endpoint: endpoint for endpoint in Endpoint}
 
 
+@lru_cache(maxsize=256)  # a handful of routes make up all the traffic
 def locate(path: str) -> Route:
     """The route of a request path (encoded, no query string)."""
     bypass = path == _NOCACHE or path.startswith(f"{_NOCACHE}/")

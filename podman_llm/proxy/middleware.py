@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -120,6 +121,7 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
+@lru_cache(maxsize=64)  # a client sends the same one each time
 def _host_name(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""

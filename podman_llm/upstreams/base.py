@@ -31,6 +31,7 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 """Headers that speak of one connection and are never passed on (RFC 9110 §7.6.1)."""
+_ORDINARY: Final = frozenset({"keep-alive", "close"})
 
 
 def end_to_end(headers: Iterable[tuple[str, str]], *, but: frozenset[str]) -> Headers:
@@ -38,16 +39,19 @@ def end_to_end(headers: Iterable[tuple[str, str]], *, but: frozenset[str]) -> He
 
     Nor any that is not UTF-8: it was read into lone surrogates, which cannot be written again.
     """
-    headers = tuple(headers)
-    named = next((value for name, value in headers if name.lower() == "connection"), "")
-    dropped = HOP_BY_HOP | but
-    if named and named.lower() not in {"keep-alive", "close"}:
-        dropped |= {token.strip().lower() for token in named.split(",")}
-    return tuple(
-        (name, value)
-        for name, value in headers
-        if name.lower() not in dropped and (value.isascii() or _is_writable(value))
-    )
+    passed = []
+    named = frozenset[str]()
+    for name, value in headers:
+        lower = name.lower()
+        if lower == "connection":
+            named = frozenset(token.strip().lower() for token in value.split(","))
+        elif lower in HOP_BY_HOP or lower in but:
+            continue
+        elif value.isascii() or _is_writable(value):
+            passed.append((name, value))
+    if named <= _ORDINARY:
+        return tuple(passed)
+    return tuple(pair for pair in passed if pair[0].lower() not in named)
 
 
 def _is_writable(value: str) -> bool:
