@@ -45,7 +45,7 @@ async def test_a_beat_takes_the_time_of_its_tokens() -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
     await _engine(Tally(), speed=100).beat(5)
-    assert 0.04 < loop.time() - started < 0.5
+    assert 0.04 < loop.time() - started < 5
 
 
 @pytest.mark.parametrize("reason", [EngineAborted, EngineDied])

@@ -213,5 +213,5 @@ async def test_answers_take_the_time_of_their_tokens() -> None:
     for stream in (True, False):
         started = asyncio.get_running_loop().time()
         await _ask(double, stream=stream, max_tokens=20)
-        assert 0.18 < asyncio.get_running_loop().time() - started < 1
+        assert 0.18 < asyncio.get_running_loop().time() - started < 5
     await double.stop()

@@ -99,7 +99,7 @@ async def test_a_client_that_leaves_frees_the_engine_at_once(
         left_at = time.monotonic()
         asking.cancel()
         await double.wait_until_idle()
-        assert time.monotonic() - left_at < 0.5
+        assert time.monotonic() - left_at < 2
         assert double.cancelled == 1
 
 
@@ -131,7 +131,7 @@ async def test_an_idle_connection_is_closed_after_the_keep_alive_time() -> None:
         await reader.readuntil(b"\r\n\r\n")
         idle_from = time.monotonic()
         assert await reader.read() == b""
-        assert 0.15 < time.monotonic() - idle_from < 2
+        assert 0.15 < time.monotonic() - idle_from < 4
         writer.close()
 
 
