@@ -1,9 +1,10 @@
 """The disk tier for the event loop: its calls run in two threads of their own.
 
 One thread reads and one writes, so that no answer waits behind another one being stored. What is
-asked for or put while its thread is busy goes there together the next time: the way to a thread
-and back costs more than the work. A disk that hangs costs some requests a bounded wait, and the
-others their entry.
+asked for while the reader is busy goes there together the next time, and what is put waits a
+moment for more, for the way to a thread and back costs more than the work; until it is written it
+is given from memory. A disk that hangs costs some requests a bounded wait, and the others their
+entry.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from podman_llm.cache.disk import DiskStore
 T = TypeVar("T")
 
 _PATIENCE_SECONDS = 5.0  # longer than the store waits for a lock; more means that the disk hangs
+_GATHER_SECONDS = 0.05  # entries put this close together are written in one transaction
 _MOST_WANTED = 1024  # questions that wait at once
 _MOST_WAITING = 64  # entries that wait at once to be written; each may weigh megabytes
 _MOST_JOBS = 8  # in a thread at once: more means that the disk hangs, and nothing is asked of it
@@ -78,6 +80,7 @@ class DiskCache:
         await asyncio.shield(self._writing)
 
     async def _write_waiting(self) -> None:
+        await asyncio.sleep(_GATHER_SECONDS)
         batch = self._being_written = self._waiting
         self._waiting = {}
         await self._run(self._writer, partial(self._store.write_all, batch), None)

@@ -14,6 +14,11 @@ from podman_llm.testing.clock import FakeClock
 from tests.contracts.cache import ENTRY, MAX_BYTES, MAX_ENTRIES, CacheContract, key
 
 
+@pytest.fixture(autouse=True)
+def writes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podman_llm.cache.threaded._GATHER_SECONDS", 0)
+
+
 def disk_cache(directory: Path) -> DiskCache:
     store = open_disk_cache(
         directory, max_entries=MAX_ENTRIES, max_bytes=MAX_BYTES, clock=FakeClock()

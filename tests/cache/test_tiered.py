@@ -27,7 +27,8 @@ def tiered(directory: Path) -> TieredCache:
 
 
 @pytest.fixture(autouse=True)
-def looks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def looks_each_time_and_writes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podman_llm.cache.threaded._GATHER_SECONDS", 0)
     monkeypatch.setattr("podman_llm.cache.tiered._LOOK_SECONDS", 0.0)
 
 
