@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from podman_llm.core import lease
 from podman_llm.core.attempts import cancel, planned_anew
@@ -13,10 +12,7 @@ from podman_llm.core.pod import Phase, RateInterval, WaitCause
 from podman_llm.core.verdicts import no_list, no_plan, nothing_free
 from podman_llm.core.waiting import put_off, remaining, waiting_line
 from podman_llm.core.wording import duration, place
-from podman_llm.core.world import Decision, World
-
-BLIND_MAX: Final = 600.0
-"""Seconds without a valid list after which an ``up`` that holds nothing gives up."""
+from podman_llm.core.world import BLIND_ALARM, Decision, World
 
 
 def decide_intent(world: World) -> Decision:
@@ -50,7 +46,7 @@ def _not_yet(world: World) -> Decision | None:
     if quarantine > 0:
         what = f"a pod asked for before the state was lost may appear for {duration(quarantine)}"
         return world.stay(what, min(quarantine, world.limits.poll))
-    if not world.view.is_valid and world.blind_for > BLIND_MAX:
+    if not world.view.is_valid and world.blind_for > BLIND_ALARM:
         return cancel(world, f"no usable list of pods: {world.view.why}", no_list(world))
     if not world.view.is_valid:
         return world.stay(f"not asking yet, what runs is unknown ({world.view.why})")

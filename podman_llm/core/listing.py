@@ -133,7 +133,10 @@ def _doubt_of_empty(
     if spend is None:
         # Nobody tells what is charged; then a second empty list has to do for confirmation.
         return "" if past.count == 0 else "the list is empty, which nothing confirms yet"
-    return f"the list is empty although ${spend:.3f}/h is being charged" if spend > 0 else ""
+    # Volumes are charged for too, and would make every empty list suspect for ever; where it is
+    # known what our pod costs, less than half of that is not our pod.
+    least = record.candidate.price_per_hour / 2 if record else 0.0
+    return f"the list is empty although ${spend:.3f}/h is being charged" if spend > least else ""
 
 
 def _age(pod: PodSight) -> tuple[float, str]:

@@ -8,7 +8,7 @@ disk before the deed is done.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from podman_llm.core.deeds import Deed, Nothing
 from podman_llm.core.lease import Traffic, pod_time
@@ -16,7 +16,11 @@ from podman_llm.core.listing import ListView
 from podman_llm.core.moves import advance
 from podman_llm.core.pod import ClockReading, Phase, PodRecord, StopReason, Waiting
 from podman_llm.core.sight import Sight
-from podman_llm.core.wording import progress
+from podman_llm.core.wording import duration, progress
+
+BLIND_ALARM: Final = 600.0
+"""Seconds without a valid list after which every line says so, and an ``up`` that holds nothing
+gives up. A pod that is known of is kept: its deadlines hold without a list."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +151,13 @@ class World:
     ) -> Decision:
         """The record as it is, one deed perhaps, and a line on what the pod is doing."""
         pause = self.limits.poll if wait is None else wait
-        note = progress(self.record, self.now, what)
+        note = progress(self.record, self.now, f"{what}{self._blindness()}")
         return Decision(self.book, deed or Nothing(), note, pause, strikes)
+
+    def _blindness(self) -> str:
+        if self.blind_for <= BLIND_ALARM:
+            return ""
+        return f" (no usable list of pods for {duration(self.blind_for)}: {self.view.why})"
 
     def moved(self, phase: Phase, note: str, **changes: Any) -> World:  # noqa: ANN401 - as above
         """This world with its record advanced."""

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from podman_llm.core.deeds import CreatePod, MakePlan, PlanFailed, Planned
-from podman_llm.core.intent import BLIND_MAX, conclude_plan, decide_intent, wait_or_cancel
+from podman_llm.core.intent import conclude_plan, decide_intent, wait_or_cancel
 from podman_llm.core.pod import Phase, WaitCause, Waiting
-from podman_llm.core.world import Decision
+from podman_llm.core.world import BLIND_ALARM, Decision
 from tests.core.worlds import (
     DOWN,
     L40S,
@@ -70,7 +70,7 @@ def test_nothing_is_asked_for_without_a_valid_list() -> None:
 
 
 def test_an_up_that_holds_nothing_is_given_up_when_blind_for_too_long() -> None:
-    decision = decided(view=NO_LIST, blind_for=BLIND_MAX + 1)
+    decision = decided(view=NO_LIST, blind_for=BLIND_ALARM + 1)
     assert phase_of(decision) is Phase.CANCELLED
     assert decision.book.verdict
     assert decision.book.verdict.exit_code == 6

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from podman_llm.core.deeds import CreatePod, LogTail, PlanFailed, Planned
+from podman_llm.core.deeds import CreatePod, LogTail, MakePlan, PlanFailed, Planned
 from podman_llm.core.lease import Traffic
 from podman_llm.core.lifecycle import DECISIONS, conclude, decide
 from podman_llm.core.pod import ALLOWED, CLOSED, Phase, StopReason
@@ -95,6 +95,11 @@ def test_whatever_is_seen_no_decision_leaves_the_table_or_sends_without_its_fenc
 def test_each_outcome_is_concluded_by_its_phase(phase: Phase, outcome: Any, after: Phase) -> None:
     record = {"generation": 0} if phase in CLOSED else None
     assert phase_of(conclude(world_in(phase, record=record), outcome)) is after
+
+
+def test_without_an_open_record_it_is_decided_whether_one_is_due() -> None:
+    assert decide(world_with(None)).deed == MakePlan()
+    assert decide(world_in(Phase.DONE, wish=DOWN)).is_settled
 
 
 def test_without_a_record_a_plan_begins_one() -> None:

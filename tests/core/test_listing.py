@@ -89,6 +89,14 @@ def test_an_empty_list_is_not_believed_while_something_is_charged() -> None:
     assert "$0.500/h" in seen.why
 
 
+def test_a_charge_that_is_too_small_for_our_pod_is_for_something_else() -> None:
+    record = record_in(Phase.UNRESOLVED)
+    assert view(EMPTY, record=record, spend=0.09).is_valid
+    past = Past(None, START - 60)
+    assert view(EMPTY, record=record_in(Phase.DONE), past=past, spend=0.09).is_valid
+    assert not view(EMPTY, past=past, spend=0.09).is_valid
+
+
 def test_a_404_of_the_known_pod_outweighs_the_charge() -> None:
     assert view(EMPTY, record=record_in(Phase.VERIFYING), sight=Gone(), spend=0.5).is_valid
 

@@ -6,7 +6,7 @@ import pytest
 
 from podman_llm.core.deeds import Nothing, TerminatePod
 from podman_llm.core.pod import Phase, StopReason
-from tests.core.worlds import START, phase_of, reading, world_in, world_with
+from tests.core.worlds import NO_LIST, START, phase_of, reading, world_in, world_with
 
 
 def test_a_world_without_a_record_is_no_place_to_decide_about_one() -> None:
@@ -34,6 +34,12 @@ def test_staying_waits_a_poll_unless_told_otherwise() -> None:
     assert world.stay("serving").deed == Nothing()
     decision = world.stay("ending", 0.0, TerminatePod("pod1"), strikes=2)
     assert (decision.wait, decision.deed, decision.strikes) == (0.0, TerminatePod("pod1"), 2)
+
+
+def test_a_long_blindness_is_said_in_every_line() -> None:
+    blind = world_in(Phase.READY, view=NO_LIST, blind_for=720.0)
+    assert "no usable list of pods for 12 min: 503 from the provider" in blind.stay("serving").note
+    assert "no usable list" not in replace(blind, blind_for=600.0).stay("serving").note
 
 
 def test_going_on_looks_again_at_once() -> None:
