@@ -44,6 +44,8 @@ _NOT_FORWARDED: Final = frozenset(
         "host",
         "origin",
         "referer",
+        # The edge before RunPod's pods turns away some programs by their name (urllib's, for one).
+        "user-agent",
         "x-request-id",
     }
 )
@@ -135,7 +137,7 @@ class Pipeline:
         """The client's headers for the upstream, with the key that the upstream wants."""
         key = marks.target.api_key
         dropped = _NOT_FORWARDED
-        added: Headers = (("X-Request-Id", marks.request_id),)
+        added: Headers = ((hdrs.USER_AGENT, "podman-llm"), ("X-Request-Id", marks.request_id))
         if key is not None or not self._keeps_credentials:
             dropped |= _CREDENTIALS
         if key is not None:

@@ -14,6 +14,8 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
+from podman_llm.state.owner import Owner
+from podman_llm.state.owner import pod_key as owner_key
 from tests.e2e.machine import KEY, Cloud, Machine, eventually
 
 QUESTION: list[Any] = [{"role": "user", "content": "Write a haiku about leaked pods."}]
@@ -188,5 +190,7 @@ def test_no_secret_is_in_any_file_argument_or_output(machine: Machine, cloud: Cl
     for text in (up.stdout, up.stderr, arguments, status, files):
         assert KEY not in text
         assert owner["secret"] not in text
-    assert "Bearer" not in pods
+    pod_key = owner_key(Owner(**owner), machine.status()["pod_name"])
+    for text in (pods, up.stdout, up.stderr, arguments, status, files):
+        assert pod_key not in text
     assert owner["secret"] not in pods

@@ -8,8 +8,9 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from podman_llm.testing.openai_server import OpenAIDouble, OpenAIDoubleConfig
 
+from podman_llm.testing.openai_config import OpenAIDoubleConfig
+from podman_llm.testing.openai_server import OpenAIDouble
 from podman_llm.testing.server_thread import ServerThread
 from tests.e2e.machine import Machine, eventually
 
