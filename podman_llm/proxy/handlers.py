@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 
@@ -14,6 +14,9 @@ from podman_llm.proxy.envelope import Refusal, json_response
 from podman_llm.proxy.middleware import MARKS
 from podman_llm.proxy.pipeline import Pipeline
 from podman_llm.proxy.shelf import LARGE_BYTES, Ask
+
+# An id of a conversation is short; anything longer is not worth keeping with an answer.
+_LONGEST_SESSION: Final = 256
 
 
 class Handlers:
@@ -49,13 +52,14 @@ def _ask(
     request: web.Request, route: Route, body: bytes, document: Mapping[str, Any] | None
 ) -> Ask:
     headers = request.headers
+    session = headers.get("x-session-id", "")
     return Ask(
         route=route,
         query=request.rel_url.raw_query_string,
         body=body,
         document=document,
         directives=parse_cache_control(headers.get(hdrs.CACHE_CONTROL, "")),
-        session=headers.get("x-session-id", ""),
+        session=session if session.isascii() and len(session) <= _LONGEST_SESSION else "",
     )
 
 

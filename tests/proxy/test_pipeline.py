@@ -154,6 +154,7 @@ async def test_only_the_clients_own_headers_go_to_the_upstream() -> None:
         await rig.ask(ASK, headers=sent | {"Accept-Encoding": "br, zstd"})
         request = rig.upstream.turns[0].request
         assert request.header("x-stainless-lang") == "js"
+        assert request.header("user-agent") == "podman-llm"
         assert request.header("accept-encoding") == "identity"
         for name in ("cookie", "referer", "te"):
             assert request.header(name) is None

@@ -80,6 +80,13 @@ async def test_a_session_that_got_another_ones_answer_may_ask_again_too() -> Non
         assert [one.cache for one in asked] == ["HIT", "HIT", "MISS"]
 
 
+async def test_a_session_without_a_sane_id_is_no_session() -> None:
+    async with proxy(says(http(ANSWER)), settings=KILO) as rig:
+        for session in ({"x-session-id": "é"}, {"x-session-id": "s" * 257}):
+            await rig.ask(kilo("10:00"), headers=session)
+            assert (await rig.ask(kilo("10:05"), headers=session)).cache == "HIT"
+
+
 async def test_an_answer_is_good_for_its_time_to_live() -> None:
     async with proxy(says(http(ANSWER)), settings={"cache": {"ttl_seconds": 60}}) as rig:
         await rig.ask({"messages": []})
