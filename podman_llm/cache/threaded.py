@@ -60,10 +60,14 @@ class DiskCache:
     async def _read_wanted(self) -> None:
         while self._wanted:
             wanted, self._wanted = self._wanted, {}
-            nothing: dict[str, Entry] = {}
-            found = await self._run(self._reader, partial(self._store.read_all, [*wanted]), nothing)
-            for key, future in wanted.items():
-                future.set_result(found.get(key))
+            found: dict[str, Entry] = {}
+            try:
+                found = await self._run(
+                    self._reader, partial(self._store.read_all, [*wanted]), found
+                )
+            finally:  # a defect here must not become a request that waits for ever
+                for key, future in wanted.items():
+                    future.set_result(found.get(key))
 
     async def put(self, key: str, entry: Entry) -> None:
         """Keep an entry, evicting the least recently used beyond the limits."""
@@ -83,8 +87,10 @@ class DiskCache:
         await asyncio.sleep(_GATHER_SECONDS)
         batch = self._being_written = self._waiting
         self._waiting = {}
-        await self._run(self._writer, partial(self._store.write_all, batch), None)
-        self._being_written = {}
+        try:
+            await self._run(self._writer, partial(self._store.write_all, batch), None)
+        finally:
+            self._being_written = {}
 
     def touch(self, keys: Iterable[str]) -> None:
         """Count entries as just used, because another tier gave them. Does not block."""

@@ -60,7 +60,7 @@ class _Template:
 
     @classmethod
     def of(cls, text: str) -> _Template | None:
-        """The template around the last text field that is a value, not part of some string."""
+        """The template around the first text field that is a value, not part of some string."""
         for field in _TEXT_FIELD.finditer(text):
             start = field.end()
             if '"' not in _STRING.sub("", text[:start]):

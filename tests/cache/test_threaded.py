@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -122,6 +123,31 @@ async def test_who_asks_may_leave_without_taking_the_answer_from_others(tmp_path
     leaving.cancel()
     assert await staying == ENTRY
     assert leaving.cancelled()
+    await cache.close()
+
+
+async def test_a_defect_in_reading_is_no_request_that_waits_for_ever(tmp_path: Path) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    with mock.patch.object(cache._store, "read_all", side_effect=RuntimeError("a defect")):
+        assert await cache.get(key(1)) is None
+    assert cache._reading is not None
+    with pytest.raises(RuntimeError, match="a defect"):
+        await cache._reading
+    await cache.put(key(1), ENTRY)
+    assert await cache.get(key(1)) == ENTRY
+    await cache.close()
+
+
+async def test_a_defect_in_writing_is_told_to_who_put_and_the_next_is_kept(tmp_path: Path) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    with (
+        mock.patch.object(cache._store, "write_all", side_effect=RuntimeError("a defect")),
+        pytest.raises(RuntimeError, match="a defect"),
+    ):
+        await cache.put(key(1), ENTRY)
+    await cache.put(key(2), ENTRY)
+    assert await cache.get(key(1)) is None
+    assert await cache.get(key(2)) == ENTRY
     await cache.close()
 
 
