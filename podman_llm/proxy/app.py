@@ -18,6 +18,7 @@ from podman_llm.proxy.admin import Admin, StateView
 from podman_llm.proxy.handlers import Handlers
 from podman_llm.proxy.middleware import Boundary, Gate
 from podman_llm.proxy.pipeline import Pipeline
+from podman_llm.proxy.questions import Questions
 from podman_llm.proxy.shelf import Shelf
 from podman_llm.proxy.targets import Targets
 from podman_llm.upstreams.base import Upstream
@@ -61,7 +62,7 @@ def build_app(
         clock=clock,
         state_view=state_view,
     )
-    handlers = Handlers(pipeline, max_body_bytes=settings.proxy.max_body_bytes)
+    handlers = Handlers(pipeline, Questions(settings), max_body_bytes=settings.proxy.max_body_bytes)
     app.add_routes(_routes(admin, handlers, is_profiled=settings.enable_profiling))
 
     async def close(_app: web.Application) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import hdrs, web
 
 from podman_llm.core.routing import MODELS, Route, locate, parse_cache_control
-from podman_llm.proxy.envelope import Refusal, json_response
+from podman_llm.proxy.envelope import json_response
 from podman_llm.proxy.middleware import MARKS
 from podman_llm.proxy.pipeline import Pipeline
-from podman_llm.proxy.shelf import LARGE_BYTES, Ask
+from podman_llm.proxy.questions import BLIND, Ask, Question, Questions
 
 # An id of a conversation is short; anything longer is not worth keeping with an answer.
 _LONGEST_SESSION: Final = 256
@@ -22,8 +19,9 @@ _LONGEST_SESSION: Final = 256
 class Handlers:
     """Everything that is meant for the upstream."""
 
-    def __init__(self, pipeline: Pipeline, *, max_body_bytes: int) -> None:
+    def __init__(self, pipeline: Pipeline, questions: Questions, *, max_body_bytes: int) -> None:
         self._pipeline = pipeline
+        self._questions = questions
         self._max_body_bytes = max_body_bytes
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -34,10 +32,12 @@ class Handlers:
             if names:
                 return _model_list(names)
         body = await self._read(request)
-        document = None
+        query = request.rel_url.raw_query_string
+        question = BLIND
         if route.endpoint and request.method == hdrs.METH_POST:
-            document = await _parse(body)
-        return await self._pipeline.answer(request, _ask(request, route, body, document))
+            model_tag = request[MARKS].target.model_tag
+            question = await self._questions.read(body, route.endpoint, query, model_tag)
+        return await self._pipeline.answer(request, _ask(request, route, query, body, question))
 
     async def _read(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > self._max_body_bytes:
@@ -48,33 +48,17 @@ class Handlers:
         return await request.read()
 
 
-def _ask(
-    request: web.Request, route: Route, body: bytes, document: Mapping[str, Any] | None
-) -> Ask:
+def _ask(request: web.Request, route: Route, query: str, body: bytes, question: Question) -> Ask:
     headers = request.headers
     session = headers.get("x-session-id", "")
     return Ask(
         route=route,
-        query=request.rel_url.raw_query_string,
+        query=query,
         body=body,
-        document=document,
+        question=question,
         directives=parse_cache_control(headers.get(hdrs.CACHE_CONTROL, "")),
         session=session if session.isascii() and len(session) <= _LONGEST_SESSION else "",
     )
-
-
-async def _parse(body: bytes) -> Mapping[str, Any] | None:
-    """The JSON object, or None for JSON of another kind: the upstream's own words on it are best.
-
-    Raises Refusal for what is no JSON at all.
-    """
-    try:
-        large = len(body) > LARGE_BYTES
-        document = await asyncio.to_thread(json.loads, body) if large else json.loads(body)
-    except (ValueError, RecursionError) as err:
-        why = "nested too deeply" if isinstance(err, RecursionError) else str(err)
-        raise Refusal(400, f"the body is not valid JSON: {why}.", code="invalid_json") from err
-    return document if isinstance(document, dict) else None
 
 
 def _names_while_waiting(request: web.Request) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Final
@@ -11,14 +10,15 @@ from aiohttp import hdrs, web
 
 from podman_llm.cache.base import Entry
 from podman_llm.core.cachekey import CacheKey
-from podman_llm.core.completion import Complete, Endpoint, choices_asked, judge_body
+from podman_llm.core.completion import Complete, Endpoint, judge_body
 from podman_llm.core.judge import StreamJudge
 from podman_llm.core.routing import Refuse, plan
 from podman_llm.errors import UpstreamBroke
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.envelope import Refusal
 from podman_llm.proxy.middleware import MARKS, Marks
-from podman_llm.proxy.shelf import EVENT_STREAM, LARGE_BYTES, Ask, Shelf
+from podman_llm.proxy.questions import Ask
+from podman_llm.proxy.shelf import EVENT_STREAM, Shelf
 from podman_llm.proxy.streaming import (
     Cut,
     EventRelay,
@@ -89,7 +89,7 @@ class Pipeline:
     async def answer(self, request: web.Request, ask: Ask) -> web.StreamResponse:
         """The response; raises Refusal or UpstreamError while nothing was sent."""
         marks = request[MARKS]
-        key = await self._key(ask, marks.target.model_tag)
+        key = self._shelf.key(ask)
         if key is not None and not ask.directives.no_cache:
             marks.cache = "MISS"
             if found := await self._shelf.find(key, ask):
@@ -100,11 +100,6 @@ class Pipeline:
             return await self._forward(request, ask, url, key)
         with self._activity.running():
             return await self._forward(request, ask, url, key)
-
-    async def _key(self, ask: Ask, model_tag: str) -> CacheKey | None:
-        if len(ask.body) < LARGE_BYTES:
-            return self._shelf.key(ask, model_tag)
-        return await asyncio.to_thread(self._shelf.key, ask, model_tag)
 
     def _replay(self, marks: Marks, entry: Entry, age: int) -> web.Response:
         marks.cache, marks.age, marks.served_by = "HIT", age, entry.served_by
@@ -153,7 +148,7 @@ class Pipeline:
             return await relay_bytes(request, answer, headers)
         keeper = self._keeper(request[MARKS], ask, answer, key)
         if answer.content_type == EVENT_STREAM and answer.status == _OK:
-            judge = StreamJudge(endpoint, choices=choices_asked(endpoint, ask.document or {}))
+            judge = StreamJudge(endpoint, choices=ask.question.choices)
             return await relay_events(request, EventRelay(answer, judge, keeper), headers)
         body, is_whole = await read_up_to(answer, _HELD_BYTES)
         if not is_whole:
@@ -196,10 +191,9 @@ def _forget(_body: bytes) -> None:
 
 def _may_be_kept(ask: Ask, endpoint: Endpoint, answer: Answer, body: bytes) -> bool:
     """Whether a 200 of this body may be kept; raises UpstreamBroke if it must not be passed on."""
-    document = ask.document or {}
-    if document.get("stream") is True and endpoint in _STREAMING:
+    if ask.question.wants_stream and endpoint in _STREAMING:
         raise UpstreamBroke("the upstream answered a stream request with no stream")
-    verdict = judge_body(endpoint, _OK, body, choices=choices_asked(endpoint, document))
+    verdict = judge_body(endpoint, _OK, body, choices=ask.question.choices)
     if isinstance(verdict, Complete):
         return verdict.is_storable
     if endpoint in _ENDING and answer.content_type == _JSON:

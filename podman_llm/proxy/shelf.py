@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from podman_llm.cache.base import Cache, Entry
 from podman_llm.config.models import Settings
-from podman_llm.core.cachekey import CacheKey, cache_key, compile_volatile, is_cacheable_request
-from podman_llm.core.completion import (
-    Endpoint,
-    asks_usage_chunk,
-    has_usage_chunk,
-    without_usage_chunk,
-)
-from podman_llm.core.routing import Directives, Route, is_fresh
+from podman_llm.core.cachekey import CacheKey
+from podman_llm.core.completion import Endpoint, has_usage_chunk, without_usage_chunk
+from podman_llm.core.routing import is_fresh
 from podman_llm.host.clock import Clock
+from podman_llm.proxy.questions import Ask
 from podman_llm.upstreams.base import Headers
 
 EVENT_STREAM: Final = "text/event-stream"
-LARGE_BYTES: Final = 512 * 1024
-"""Reading a larger body as JSON, or its key, takes longer than other requests should wait."""
-_TENANT: Final = ""
+_USAGE: Final = b'"usage"'
 _REMEMBERED_SESSIONS: Final = 4096
 _WITH_USAGE_CHUNK: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request, read. ``document`` is its JSON object, None where it is not one.
-
-    ``session`` is the client's own id of a conversation, empty if it tells none.
-    """
-
-    route: Route
-    query: str
-    body: bytes
-    document: Mapping[str, Any] | None
-    directives: Directives
-    session: str
 
 
 class Shelf:
@@ -50,7 +28,6 @@ class Shelf:
     def __init__(self, *, cache: Cache | None, settings: Settings, clock: Clock) -> None:
         self._cache = cache if settings.caches else None
         self._settings = settings.cache
-        self._volatile = compile_volatile(settings.cache.volatile_patterns)
         self._clock = clock
         self._puts: set[asyncio.Task[None]] = set()
         self._asked: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -65,22 +42,11 @@ class Shelf:
         """A larger answer is not kept."""
         return self._settings.max_entry_bytes
 
-    def key(self, ask: Ask, model_tag: str) -> CacheKey | None:
+    def key(self, ask: Ask) -> CacheKey | None:
         """The key of a request, or None if its answer is not looked up and not kept."""
-        endpoint, document = ask.route.endpoint, ask.document
-        if self._cache is None or ask.route.bypass or not model_tag:
+        if self._cache is None or ask.route.bypass or ask.directives.no_store:
             return None
-        if endpoint is None or document is None or ask.directives.no_store:
-            return None
-        if not is_cacheable_request(document, self._settings.policy, endpoint):
-            return None
-        return cache_key(
-            body=document,
-            endpoint=f"{endpoint}?{ask.query}" if ask.query else endpoint,
-            tenant=_TENANT,
-            model_tag=model_tag,
-            volatile=self._volatile,
-        )
+        return ask.question.key
 
     async def find(self, key: CacheKey, ask: Ask) -> tuple[Entry, int] | None:
         """The entry that fits who asks, as it is to be sent, and its age in whole seconds."""
@@ -144,9 +110,10 @@ class Shelf:
 def _fitting(entry: Entry, ask: Ask) -> Entry | None:
     """The entry with or without its usage chunk, as asked; None if it lacks the one that is."""
     is_stream = any(value.startswith(EVENT_STREAM) for _, value in entry.headers)
-    if not is_stream or ask.route.endpoint not in _WITH_USAGE_CHUNK or ask.document is None:
+    if not is_stream or ask.route.endpoint not in _WITH_USAGE_CHUNK:
         return entry
-    if asks_usage_chunk(ask.document):
-        return entry if has_usage_chunk(entry.body) else None
-    body = without_usage_chunk(entry.body)
+    may_have_usage = _USAGE in entry.body  # nearly always not, and then no event is looked at
+    if ask.question.wants_usage:
+        return entry if may_have_usage and has_usage_chunk(entry.body) else None
+    body = without_usage_chunk(entry.body) if may_have_usage else entry.body
     return entry if body is entry.body else replace(entry, body=body)

@@ -6,7 +6,6 @@ from io import BytesIO
 
 import pytest
 
-from podman_llm.proxy.shelf import LARGE_BYTES
 from podman_llm.testing.transcripts import RecordedRequest
 from tests.proxy.rig import ANSWER, CHAT, http, proxy, says
 
@@ -22,7 +21,7 @@ MODELS = b'{"object":"list","data":[]}'
         pytest.param(b"hello", id="text"),
         pytest.param(b'{"a":"\xff"}', id="not UTF-8"),
         pytest.param(b"[" * 100_000, id="nested too deeply"),
-        pytest.param(b'{"a":1}' + b" " * LARGE_BYTES + b"x", id="large"),
+        pytest.param(b'{"a":1}' + b" " * 1_000_000 + b"x", id="large"),
     ],
 )
 async def test_what_is_no_json_is_refused_in_openai_shape(body: bytes) -> None:
