@@ -25,14 +25,13 @@ def money(usd: float) -> str:
 
 def place(candidate: Candidate) -> str:
     """Where a pod is asked for: ``2x NVIDIA L4 (SECURE, EU-RO-1)``."""
-    count = f"{candidate.gpu_count}x " if candidate.gpu_count > 1 else ""
     centre = f", {candidate.data_center_id}" if candidate.data_center_id else ""
-    return f"{count}{candidate.gpu_name} ({candidate.cloud}{centre})"
+    return f"{_gpus(candidate)} ({candidate.cloud}{centre})"
 
 
 def subject(record: PodRecord) -> str:
     """The pod itself: ``pod abc123 on NVIDIA L4``."""
-    return f"pod {record.pod_id or record.name} on {record.candidate.gpu_name}"
+    return f"pod {record.pod_id or record.name} on {_gpus(record.candidate)}"
 
 
 def progress(record: PodRecord, now: float, what: str) -> str:
@@ -40,3 +39,8 @@ def progress(record: PodRecord, now: float, what: str) -> str:
     age = now - (record.sent or record.intent).wall
     cost = f", {money(record.spent(now))} so far" if record.rates else ""
     return f"{record.phase} {subject(record)}: {what}, {duration(age)}{cost}"
+
+
+def _gpus(candidate: Candidate) -> str:
+    count = f"{candidate.gpu_count}x " if candidate.gpu_count > 1 else ""
+    return f"{count}{candidate.gpu_name}"

@@ -33,6 +33,11 @@ def test_a_place_is_gpu_cloud_and_centre() -> None:
     assert wording.place(L40S) == "2x NVIDIA L40S (COMMUNITY, EU-RO-1)"
 
 
+def test_a_pod_is_called_by_its_id_and_all_its_gpus() -> None:
+    record = record_in(Phase.READY, candidate=L40S)
+    assert wording.subject(record) == "pod pod1 on 2x NVIDIA L40S"
+
+
 def test_progress_tells_phase_pod_time_and_money() -> None:
     record = record_in(Phase.BOOTING)
     line = wording.progress(record, START + 41, "model not answering yet (/health unreachable)")
