@@ -223,6 +223,26 @@ def test_empty_lists_never_start_a_second_pod_nor_end_the_first() -> None:
     assert len(house.cloud.requests) == 1
 
 
+def test_empty_lists_do_not_say_that_a_lost_request_made_nothing() -> None:
+    house = House()
+    house.cloud.fates.append(CREATED_5XX)
+    house.cloud.list_faults.extend([ListFault.EMPTY] * 60)
+    house.up()
+    house.run_to(Phase.READY)
+    assert [pod.pod_id for pod in house.cloud.pods] == ["pod1"]
+
+
+def test_a_404_alone_is_no_proof_that_a_pod_ended() -> None:
+    house = ready_house()
+    house.cloud.hidden_for = 10**6
+    house.cloud.ignored_deletes = 1
+    house.cloud.list_faults.extend([ListFault.ERROR] * 30)
+    house.down()
+    house.run_until_settled()
+    assert house.cloud.terminated.count("pod1") == 2
+    assert not house.cloud.live()
+
+
 def test_empty_lists_are_no_proof_that_a_pod_ended() -> None:
     house = ready_house()
     house.cloud.ignored_deletes = 1

@@ -221,6 +221,19 @@ def test_an_older_generation_never_leads_to_a_second_pod(label: str) -> None:
     assert len(house.cloud.live()) == 1
 
 
+def test_an_older_intent_may_have_been_sent_and_its_pod_may_come_late() -> None:
+    house = House()
+    house.fuse.label = "after create"
+    house.cloud.fates.append(late(100.0))
+    house.up()
+    with suppress(Crash):
+        house.run_to(Phase.READY)
+    lose_newest(house)
+    assert house.phase is Phase.INTENT
+    house.run_to(Phase.READY)
+    assert [pod.pod_id for pod in house.cloud.pods] == ["pod1"]
+
+
 def test_an_older_fence_is_searched_for_under_its_name() -> None:
     house = House()
     house.fuse.label = "after save UNRESOLVED"
