@@ -43,7 +43,7 @@ KEEPERS = {
     "click": {"cli"},
     "rich": {"cli"},
     "pydantic": {"config", "state"},
-    "botocore": {"upstreams.sigv4"},
+    "botocore": {"upstreams.sigv4", "upstreams.eventstream"},
 }
 IMPURE = {
     "asyncio", "datetime", "io", "logging", "os", "pathlib", "random", "secrets", "select",
