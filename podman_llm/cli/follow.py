@@ -1,7 +1,7 @@
 """Watching the record change: the daemon works, the command line only reads and tells.
 
-Each line carries the seconds since the command began and the dollars so far. On a terminal the
-current sentence is live; elsewhere every new sentence is one plain line.
+The sentences are the daemon's own and carry seconds and dollars. On a terminal the current one is
+live; elsewhere every new one is a plain line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Protocol
 
 import click
 
-from podman_llm.cli.durations import format_duration
 from podman_llm.cli.view import View, glance
 from podman_llm.errors import PodmanLLMError
 from podman_llm.host.clock import Clock
@@ -34,13 +33,8 @@ class FailedError(PodmanLLMError):
 class Narrator(Protocol):
     """Tells what happens while it happens."""
 
-    def tell(self, view: View, seconds: float) -> None:
+    def tell(self, view: View) -> None:
         """Show the view; called at every look."""
-
-
-def sentence(view: View, seconds: float) -> str:
-    """``[ 12s  $0.003] what is going on``."""
-    return f"[{format_duration(seconds):>7}  ${view.spent:.4f}] {view.note}"
 
 
 @dataclass
@@ -50,13 +44,13 @@ class PlainNarrator:
     write: Callable[[str], None]
     _last: str = field(default="", init=False)
 
-    def tell(self, view: View, seconds: float) -> None:
+    def tell(self, view: View) -> None:
         """Write the sentence when its words changed."""
         words = "".join(c for c in view.note if not c.isdigit())
         if words == self._last or not view.is_told:
             return
         self._last = words
-        self.write(sentence(view, seconds))
+        self.write(view.note)
 
 
 @dataclass
@@ -67,15 +61,15 @@ class LiveNarrator:
     keep: Callable[[str], None]
     _phase: str = field(default="", init=False)
 
-    def tell(self, view: View, seconds: float) -> None:
+    def tell(self, view: View) -> None:
         """Refresh the live line; keep it when the phase changed."""
         if not view.is_told:
             return
         phase = view.phase.value if view.phase and view.is_current else ""
         if phase != self._phase:
             self._phase = phase
-            self.keep(sentence(view, seconds))
-        self.update(sentence(view, seconds))
+            self.keep(view.note)
+        self.update(view.note)
 
 
 @contextlib.contextmanager
@@ -85,11 +79,12 @@ def narrator(*, live: bool) -> Iterator[Narrator]:
         yield PlainNarrator(lambda line: click.echo(line, err=True))
         return
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(stderr=True, highlight=False)
     with console.status("starting", spinner="dots") as status:
         yield LiveNarrator(
-            lambda line: status.update(line.replace("[", r"\[", 1)),
+            lambda line: status.update(escape(line)),
             lambda line: console.print(line, markup=False),
         )
 
@@ -112,10 +107,9 @@ def follow(
         # Asked before looking: a daemon that ends between the two has already written its last.
         gone = is_daemon_gone()
         view = glance(paths, clock.wall())
-        seconds = clock.monotonic() - start
-        teller.tell(view, seconds)
+        teller.tell(view)
         if is_over(view):
             return view, True
-        if gone or (timeout is not None and seconds >= timeout):
+        if gone or (timeout is not None and clock.monotonic() - start >= timeout):
             return view, False
         clock.sleep(LOOK_EVERY)

@@ -10,7 +10,7 @@ from podman_llm.core.pod import PodRecord, RateInterval
 from podman_llm.core.sight import PodSight
 from podman_llm.core.world import World
 
-_UPTIME_SLACK = 2.0  # seconds by which an uptime may go back without a restart: it is rounded
+_START_SLACK = 2.0  # seconds by which a start may seem to move: uptimes are rounded, answers late
 
 
 def learn(world: World) -> PodRecord:
@@ -20,14 +20,16 @@ def learn(world: World) -> PodRecord:
         record = replace(record, soft_deadline=lease.extended(record, wish.extended_seconds))
     if not isinstance(sight, PodSight):
         return record
+    start = _container_start(world, sight)
+    has_restarted = _has_restarted(record, start)
     return replace(
         record,
         endpoint=sight.endpoint or record.endpoint,
         created_at=record.created_at if sight.created_at is None else sight.created_at,
         listed_at=_listed_at(record, world.view),
         rates=_rates(record, sight.cost_per_hour, world.now),
-        restarts=record.restarts + _is_restart(record, sight),
-        last_uptime=record.last_uptime if sight.uptime is None else sight.uptime,
+        restarts=record.restarts + has_restarted,
+        container_start=start if has_restarted else _earlier(record.container_start, start),
         absences=(),
     )
 
@@ -46,7 +48,24 @@ def _rates(record: PodRecord, price: float | None, now: float) -> tuple[RateInte
     return (*record.rates, RateInterval(now, price))
 
 
-def _is_restart(record: PodRecord, sight: PodSight) -> bool:
-    if sight.uptime is None or record.last_uptime is None:
+def _container_start(world: World, sight: PodSight) -> float | None:
+    """When the container started, in seconds since the pod was asked for.
+
+    The start, not the uptime, is what is compared: a look that comes late after a restart can find
+    a longer uptime than the one before.
+    """
+    if sight.uptime is None:
+        return None
+    record = world.record
+    return lease.elapsed(record.sent or record.intent, world.reading) - sight.uptime
+
+
+def _has_restarted(record: PodRecord, start: float | None) -> bool:
+    if start is None or record.container_start is None:
         return False
-    return sight.uptime + _UPTIME_SLACK < record.last_uptime
+    return start > record.container_start + _START_SLACK
+
+
+def _earlier(known: float | None, start: float | None) -> float | None:
+    """Rounding and slow answers only ever make a start look later than it was."""
+    return min((at for at in (known, start) if at is not None), default=None)

@@ -210,10 +210,10 @@ class PodRecord:
 
     All times are wall seconds unless they are a ``ClockReading``. ``generation`` is that of the
     desired state it serves: one ``up`` is one generation, so an expired pod is not made again.
-    ``name`` is unique per attempt
-    and never used again. ``candidates`` are those not yet tried, best first; ``candidate`` is the
-    one of this attempt. ``rates`` is the basis of ``spent``; it starts at ``sent``, because boot
-    time is billed, with the catalog's price until the provider tells its own.
+    ``name`` is unique per attempt and never used again. ``candidates`` are those not yet tried,
+    best first; ``candidate`` is the one of this attempt. ``rates`` is the basis of ``spent``; it
+    starts at ``sent``, because boot time is billed, with the catalog's price until the provider
+    tells its own. ``container_start`` is in seconds after ``sent``.
 
     ``asked_model`` is the ``modelStoreId`` of the wish it was made for. ``first_deadline`` is the
     soft deadline before any extension. ``listed_at`` is when a valid list first showed it: from
@@ -245,7 +245,7 @@ class PodRecord:
     draining_at: float | None = None
     rates: tuple[RateInterval, ...] = ()
     restarts: int = 0
-    last_uptime: float | None = None
+    container_start: float | None = None
     reason: StopReason | None = None
     reason_detail: str = ""
     log_tail: tuple[str, ...] = ()

@@ -19,8 +19,8 @@ def duration(seconds: float) -> str:
 
 
 def money(usd: float) -> str:
-    """Dollars to the cent, or finer while they are few: ``$0.006``, ``$1.84``."""
-    return f"${usd:.3f}" if usd < 1 else f"${usd:.2f}"
+    """Dollars to the cent, or finer while they are few: ``$0.0063``, ``$1.84``."""
+    return f"${usd:.4f}" if usd < 1 else f"${usd:.2f}"
 
 
 def place(candidate: Candidate) -> str:

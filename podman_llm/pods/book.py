@@ -80,5 +80,4 @@ def _closed(state: PodState, following: PodRecord | None) -> tuple[PodRecord, ..
 
 
 def _lasting(state: PodState) -> PodState:
-    current = replace(state.current, last_uptime=None) if state.current else None
-    return replace(state, current=current, last_list_at=None)
+    return replace(state, last_list_at=None)

@@ -28,14 +28,16 @@ def learnt(record: dict[str, Any] | None = None, **world: Any) -> PodRecord:
 
 
 def test_what_the_provider_tells_is_kept() -> None:
-    record = learnt({"endpoint": None, "created_at": None}, after=30)
-    assert (record.endpoint, record.created_at, record.last_uptime) == ("http://pod1", START, 100.0)
+    record = learnt({"endpoint": None, "created_at": None}, after=130)
+    assert (record.endpoint, record.created_at) == ("http://pod1", START)
+    assert record.container_start == 30.0
 
 
 def test_what_it_does_not_tell_is_not_forgotten() -> None:
     silent = sight_of(endpoint=None, created_at=None, uptime=None, cost_per_hour=None)
-    record = learnt({"last_uptime": 7.0}, sight=silent)
-    assert (record.endpoint, record.created_at, record.last_uptime) == ("http://pod1", START, 7.0)
+    record = learnt({"container_start": 7.0}, sight=silent)
+    assert (record.endpoint, record.created_at) == ("http://pod1", START)
+    assert record.container_start == 7.0
     assert record.cost_per_hour == 0.5
 
 
@@ -45,10 +47,22 @@ def test_a_new_price_counts_from_now_and_a_zero_is_no_price() -> None:
     assert len(learnt(sight=sight_of(cost_per_hour=0.0)).rates) == 1
 
 
-def test_an_uptime_that_went_back_is_a_restart_but_rounding_is_not() -> None:
-    assert learnt({"last_uptime": 300.0}).restarts == 1
-    assert learnt({"last_uptime": 101.5}).restarts == 0
-    assert learnt({"last_uptime": None}).restarts == 0
+def test_a_start_that_moved_is_a_restart_but_rounding_is_not() -> None:
+    assert learnt({"container_start": 10.0}, after=130).restarts == 1
+    assert learnt({"container_start": 28.5}, after=130).restarts == 0
+    assert learnt({"container_start": None}, after=130).restarts == 0
+
+
+def test_a_restart_is_seen_although_the_new_container_is_older_than_the_last_one_was() -> None:
+    young = learnt({"container_start": None}, sight=sight_of(uptime=5.0), after=30)
+    assert young.container_start == 25.0
+    later = learnt({"container_start": 25.0}, sight=sight_of(uptime=8.0), after=60)
+    assert (later.restarts, later.container_start) == (1, 52.0)
+
+
+def test_of_two_estimates_of_one_start_the_earlier_is_kept() -> None:
+    assert learnt({"container_start": 29.0}, after=130).container_start == 29.0
+    assert learnt({"container_start": 31.0}, after=130).container_start == 30.0
 
 
 def test_it_is_noted_when_a_valid_list_first_showed_the_pod() -> None:

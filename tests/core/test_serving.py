@@ -85,7 +85,7 @@ def test_a_container_that_ended_ends_the_pod(phase: Phase, status: PodStatus) ->
 
 @pytest.mark.parametrize(("restarts", "reason"), [(1, None), (2, StopReason.CRASH_LOOP)])
 def test_one_restart_too_many_is_a_crash_loop(restarts: int, reason: StopReason | None) -> None:
-    record = {"restarts": restarts, "last_uptime": 500.0}
+    record = {"restarts": restarts, "container_start": -200.0}
     assert stopped(Phase.BOOTING, record=record) is reason
 
 
@@ -204,7 +204,7 @@ def test_a_serving_pod_without_an_address_is_left_in_peace() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.READY, Phase.DEGRADED])
 def test_a_restarted_container_boots_again(phase: Phase) -> None:
-    assert phase_of(decided(phase, record={"last_uptime": 500.0})) is Phase.BOOTING
+    assert phase_of(decided(phase, record={"container_start": -200.0})) is Phase.BOOTING
 
 
 @pytest.mark.parametrize("phase", [Phase.READY, Phase.DEGRADED])

@@ -25,7 +25,7 @@ def test_seconds_are_told_in_the_unit_that_people_use(seconds: float, words: str
 
 
 def test_few_dollars_are_told_more_finely() -> None:
-    assert (wording.money(0.0061), wording.money(1.838)) == ("$0.006", "$1.84")
+    assert (wording.money(0.0061), wording.money(1.838)) == ("$0.0061", "$1.84")
 
 
 def test_a_place_is_gpu_cloud_and_centre() -> None:
@@ -43,7 +43,7 @@ def test_progress_tells_phase_pod_time_and_money() -> None:
     line = wording.progress(record, START + 41, "model not answering yet (/health unreachable)")
     assert line == (
         "BOOTING pod pod1 on NVIDIA L4: model not answering yet (/health unreachable), "
-        "41 s, $0.006 so far"
+        "41 s, $0.0057 so far"
     )
 
 

@@ -99,7 +99,7 @@ def test_every_tick_says_what_goes_on_with_seconds_and_dollars() -> None:
     told = [note for note in house.notes if note.startswith("BOOTING")]
     assert told[-1] == (
         "BOOTING pod pod1 on NVIDIA L4: model not answering yet (/health unreachable), "
-        "20 s, $0.003 so far"
+        "20 s, $0.0028 so far"
     )
 
 
