@@ -12,9 +12,11 @@ from podman_llm.cli.durations import Duration, format_duration
 from podman_llm.cli.follow import FailedError, follow, narrator
 from podman_llm.cli.launch import ensure_daemon
 from podman_llm.cli.view import View, as_json, glance
+from podman_llm.config.models import Settings
 from podman_llm.core.pod import Evidence, PodRecord
-from podman_llm.errors import StateError, StillBilling
-from podman_llm.state.desired import load_desired, save_desired
+from podman_llm.errors import ProviderRefused, StateError, StillBilling
+from podman_llm.state.desired import Desired, load_desired, save_desired
+from podman_llm.state.locks import is_held
 from podman_llm.state.paths import StatePaths
 
 
@@ -43,12 +45,30 @@ def down(context: Context, /, *, now: bool = False, timeout: float = 900.0, json
             )
         _print_nothing(context, json_=json_)
         return
+    _require_key(context, paths, desired)
     if desired.want == "up":
         desired = desired.model_copy(update={"want": "down", "now": now})
         save_desired(paths, desired)
     view = _follow_down(context, paths, timeout=timeout, live=context.is_terminal and not json_)
     bill = demo.end(paths) if paths.root == demo.root(context) else None
     _report(context, view, bill, json_=json_)
+
+
+def _require_key(context: Context, paths: StatePaths, desired: Desired) -> None:
+    """A daemon of ours needs the key; without it nothing can be ended, and that is said at once.
+
+    Raises:
+        ProviderRefused: there is no key.
+    """
+    if is_held(paths):
+        return
+    try:
+        context.provider(Settings.model_validate(desired.settings))
+    except ProviderRefused as err:
+        view = glance(paths, context.clock.wall())
+        pod = view.record.pod_id or view.record.name if view.record else ""
+        may_bill = f"Pod {pod} may still be billing. " if view.is_billing else ""
+        raise ProviderRefused(err.message, hint=f"{may_bill}{err.hint}") from err
 
 
 def _print_nothing(context: Context, *, json_: bool) -> None:

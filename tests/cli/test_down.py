@@ -6,7 +6,13 @@ import pytest
 from click.testing import CliRunner
 
 from podman_llm.cli.main import cli
+from podman_llm.config.models import Settings
+from podman_llm.errors import ProviderRefused
+from podman_llm.state.desired import Desired, load_desired, save_desired
 from podman_llm.state.paths import StatePaths
+from podman_llm.state.store import PodState, StateStore
+from podman_llm.testing.clock import FakeClock
+from tests.samples import NOW, a_record
 
 
 def run(*arguments: str) -> str:
@@ -30,3 +36,16 @@ def test_a_pod_state_without_a_wish_is_not_taken_for_nothing(tmp_path: Path) -> 
     assert result.exit_code != 0
     assert result.exception is not None
     assert getattr(result.exception, "exit_code", None) == 3
+
+
+def test_without_a_key_the_pod_that_may_still_bill_is_named(tmp_path: Path) -> None:
+    paths = StatePaths(tmp_path / "state")
+    paths.ensure()
+    settings = Settings().model_dump(mode="json", by_alias=True)
+    wish = Desired(generation=1, want="up", settings=settings, requested_at=NOW)
+    save_desired(paths, wish)
+    StateStore(paths, FakeClock()).save(PodState(current=a_record()))
+    result = CliRunner().invoke(cli, ["--state-dir", str(paths.root), "down"])
+    assert isinstance(result.exception, ProviderRefused)
+    assert "pod123 may still be billing" in result.exception.hint
+    assert load_desired(paths) == wish
