@@ -20,6 +20,7 @@ from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 from podman_llm.cache.base import CacheStats, Entry
 from podman_llm.cache.codec import Damaged, decode_entry, encode_entry
 from podman_llm.cache.directory import CacheDirectory, is_value_name
+from podman_llm.cache.sketch import KeySketch
 from podman_llm.errors import ConfigError
 from podman_llm.host.clock import Clock
 
@@ -30,10 +31,8 @@ _REST_SECONDS = 5.0  # after a fault the disk is left alone for so long
 _WRITING_SECONDS = 600.0  # a value without an entry may be in the middle of getting one so long
 # Later than every use so far, which is all that an order needs, whatever the wall clock does.
 _NOW = "(SELECT COALESCE(MAX(access_time), 0) FROM Cache) + 1e-6"
-_INSERT = (
-    "INSERT INTO Cache(key, raw, store_time, access_time, size, mode, filename, value)"  # noqa: S608 - a constant
-    f" VALUES (?, 1, {_NOW}, {_NOW}, ?, ?, ?, ?)"
-)
+_INSERT = "INSERT INTO Cache(key, raw, store_time, access_time, size, mode, filename, value) VALUES"
+_ROW = f"(?, 1, {_NOW}, {_NOW}, ?, ?, ?, ?)"
 _FAULTS = (OSError, sqlite3.Error, diskcache.Timeout, TypeError, ValueError, KeyError, ConfigError)
 
 
@@ -98,17 +97,19 @@ class _Shelf(diskcache.Cache):  # type: ignore[misc] # the library ships no type
         """Keep values, and say whether one of them replaced another.
 
         New ones, as nearly all are, go in with one statement: the library takes some ten for each,
-        and each of them stops the event loop for a moment.
+        and each of them, a thread switch, holds the event loop up.
         """
-        replaced = {key for key in values if key in self}
+        marks = ", ".join("?" * len(values))
+        known = self._sql(f"SELECT key FROM Cache WHERE raw = 1 AND key IN ({marks})", [*values])  # noqa: S608 - marks
+        replaced = {key for (key,) in known.fetchall()}
         for key in replaced:
             self.set(key, values[key])
-        rows = [
-            (key, *self._disk.store(value, read=False, key=key))
-            for key, value in values.items()
-            if key not in replaced
-        ]
-        self._con.executemany(_INSERT, rows)
+        columns: list[object] = []
+        for key in values.keys() - replaced:
+            columns += (key, *self._disk.store(values[key], read=False, key=key))
+        if columns:
+            rows = ", ".join([_ROW] * (len(values) - len(replaced)))
+            self._sql(f"{_INSERT} {rows}", columns)
         return bool(replaced)
 
     def evict_beyond(self, max_entries: int, max_bytes: int) -> None:
@@ -136,6 +137,10 @@ class _Shelf(diskcache.Cache):  # type: ignore[misc] # the library ships no type
                     f"UPDATE Cache SET access_time = {_NOW} WHERE key = ? AND raw = 1",  # noqa: S608 - a constant
                     (key,),
                 )
+
+    def keys(self) -> list[str]:
+        """All keys."""
+        return [key for (key,) in self._sql("SELECT key FROM Cache WHERE raw = 1")]
 
     def sweep(self, before: float) -> None:
         """Remove values of no entry, left by who died while writing, if older than ``before``."""
@@ -170,6 +175,7 @@ class DiskStore:
         self._clock = clock
         self._opening = threading.Lock()
         self._shelf: _Shelf | None = None
+        self._sketch: KeySketch | None = None
         self._database: int | None = None
         self._using = threading.Lock()
         self._used: set[str] = set()
@@ -181,6 +187,11 @@ class DiskStore:
         before = self._clock.wall() - _WRITING_SECONDS
         self._attempt(lambda shelf: shelf.sweep(before), None)
         self.close()
+
+    def may_have(self, key: str) -> bool:
+        """False only if there is no such entry for certain. Cheap, unlike all the rest."""
+        sketch = self._sketch
+        return sketch is None or sketch.may_have(key)
 
     def read(self, key: str) -> Entry | None:
         """The entry, now the most recently used. A damaged one is deleted, and None."""
@@ -225,6 +236,8 @@ class DiskStore:
     def _write(self, shelf: _Shelf, frames: Mapping[str, bytes]) -> None:
         with shelf.transact(retry=False):
             self._tell_used(shelf)
+            if self._sketch:
+                self._sketch.add(frames)
             replaces = shelf.set_all(frames)
             shelf.evict_beyond(self._max_entries, self._max_bytes)
         if replaces:
@@ -251,6 +264,7 @@ class DiskStore:
 
     def _clear(self, shelf: _Shelf) -> int:
         count = int(shelf.clear(retry=False))
+        self._mark_keys(shelf)
         self._directory.next_generation()
         return count
 
@@ -305,7 +319,14 @@ class DiskStore:
                 cull_limit=0,  # the library's own culling knows no limit of entries
             )
             self._database = self._directory.database()
+            self._sketch = KeySketch(self._directory.path / "keys")
+            self._mark_keys(self._shelf)
         return self._shelf
+
+    def _mark_keys(self, shelf: _Shelf) -> None:
+        with shelf.transact(retry=False):  # so that no worker adds one meanwhile
+            if self._sketch:
+                self._sketch.rebuild(shelf.keys())
 
     def _rest(self, fault: Exception) -> None:
         with self._opening:

@@ -50,6 +50,8 @@ class DiskCache:
         entry = self._waiting.get(key) or self._being_written.get(key)
         if entry is not None or len(self._wanted) >= _MOST_WANTED:
             return entry
+        if not self._store.may_have(key):
+            return None
         if key not in self._wanted:
             self._wanted[key] = asyncio.get_running_loop().create_future()
         found = self._wanted[key]

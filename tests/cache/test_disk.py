@@ -121,6 +121,27 @@ def test_touched_entries_are_evicted_last(directory: Path, clock: FakeClock) -> 
     store.close()
 
 
+def test_which_keys_there_may_be_is_known_to_all_at_once_and_after_a_restart(
+    store: DiskStore, directory: Path, clock: FakeClock
+) -> None:
+    assert store.may_have(key(1))  # nothing was looked at yet
+    store.prepare()
+    assert not store.may_have(key(1))
+    other = _open(directory, clock)
+    other.prepare()
+    store.write(key(1), ENTRY)
+    assert store.may_have(key(1))
+    assert other.may_have(key(1))
+    (directory / "keys").write_bytes(b"")  # a lost file costs answers, until the next start
+    assert not store.may_have(key(1))
+    again = _open(directory, clock)
+    again.prepare()
+    assert again.may_have(key(1))
+    assert again.clear() == 1
+    assert not again.may_have(key(1))
+    assert not store.may_have(key(1))
+
+
 # never pickle -----------------------------------------------------------------------------------
 
 

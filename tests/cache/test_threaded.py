@@ -41,6 +41,9 @@ class _StuckStore:
     def __init__(self) -> None:
         self.released = threading.Event()
 
+    def may_have(self, _: str) -> bool:
+        return True
+
     def read_all(self, keys: Iterable[str]) -> dict[str, Entry]:
         self.released.wait()
         return dict.fromkeys(keys, ENTRY)
@@ -100,6 +103,7 @@ async def test_questions_asked_while_the_reader_is_busy_are_answered_together(
 ) -> None:
     cache = disk_cache(tmp_path / "cache")
     await cache.put(key(1), ENTRY)
+    await cache.put(key(2), ENTRY)
     batches: list[list[str]] = []
     read_all = cache._store.read_all
 
@@ -109,8 +113,16 @@ async def test_questions_asked_while_the_reader_is_busy_are_answered_together(
 
     cache._store.read_all = noted  # type: ignore[method-assign] # watched, not replaced
     asked = [cache.get(key(number)) for number in (1, 2, 1)]
-    assert await asyncio.gather(*asked) == [ENTRY, None, ENTRY]
+    assert await asyncio.gather(*asked) == [ENTRY, ENTRY, ENTRY]
     assert batches == [[key(1), key(2)]]
+    await cache.close()
+
+
+async def test_what_was_never_put_is_not_asked_of_the_disk(tmp_path: Path) -> None:
+    cache = disk_cache(tmp_path / "cache")
+    await cache.put(key(1), ENTRY)
+    with mock.patch.object(cache._store, "read_all", side_effect=AssertionError("it was asked")):
+        assert await cache.get(key(2)) is None
     await cache.close()
 
 
