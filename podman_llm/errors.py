@@ -99,6 +99,11 @@ class ProviderUnreachable(ProviderError):
 
     exit_code = 6
 
+    def __init__(
+        self, message: str, *, hint: str = "Check the network, then run the command again."
+    ) -> None:
+        super().__init__(message, hint=hint)
+
 
 class UpstreamError(PodmanLLMError):
     """The upstream did not answer as asked; ``status`` is the HTTP status for it (502, 504)."""

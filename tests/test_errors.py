@@ -22,3 +22,7 @@ def test_every_error_is_drawn_in_the_tree_and_carries_its_next_step(
 def test_only_success_is_zero_and_billing_has_a_code_of_its_own() -> None:
     assert all(kind.exit_code != 0 for kind in leaves())
     assert [kind for kind in leaves() if kind.exit_code == 7] == [errors.StillBilling]
+
+
+def test_a_provider_out_of_reach_comes_with_a_next_step() -> None:
+    assert "network" in errors.ProviderUnreachable("no answer").hint

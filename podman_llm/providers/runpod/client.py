@@ -94,7 +94,8 @@ def retry_after(reply: Reply) -> float | None:
 def why(exchange: Exchange) -> str:
     """Why an exchange was no success, whatever became of it."""
     if isinstance(exchange, NoReply):
-        return f"RunPod: {exchange.why}"
+        verb = "cannot be reached" if exchange.never_sent else "gave no answer"
+        return f"RunPod {verb}: {exchange.why}"
     return f"RunPod: {words(exchange)}"
 
 

@@ -112,7 +112,9 @@ def test_everything_else_is_unreachable(status: int) -> None:
 def test_no_answer_is_unreachable_with_its_reason() -> None:
     error = failure(NoReply("connection refused"))
     assert isinstance(error, ProviderUnreachable)
-    assert error.message == why(NoReply("connection refused")) == "RunPod: connection refused"
+    lost, unsent = NoReply("connection lost"), NoReply("connection refused", never_sent=True)
+    assert why(lost) == "RunPod gave no answer: connection lost"
+    assert why(unsent) == "RunPod cannot be reached: connection refused"
 
 
 def test_fetch_gives_the_document_or_raises(

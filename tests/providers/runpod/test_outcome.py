@@ -102,9 +102,9 @@ def test_created_without_an_id_is_ambiguous(body: str) -> None:
 
 def test_a_connection_never_made_created_nothing() -> None:
     outcome = create_outcome(NoReply("connection refused", never_sent=True), TEMPLATE)
-    assert outcome == NotCreated(Refusal.NOT_SENT, "RunPod: connection refused")
+    assert outcome == NotCreated(Refusal.NOT_SENT, "RunPod cannot be reached: connection refused")
 
 
 def test_a_connection_lost_may_have_created_the_pod() -> None:
     outcome = create_outcome(NoReply("no answer in time"), TEMPLATE)
-    assert outcome == Ambiguous("RunPod: no answer in time")
+    assert outcome == Ambiguous("RunPod gave no answer: no answer in time")
