@@ -15,6 +15,7 @@ from podman_llm.errors import ConfigError
 from podman_llm.host.clock import Clock
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.admin import Admin, StateView
+from podman_llm.proxy.attempts import Attempts
 from podman_llm.proxy.handlers import Handlers
 from podman_llm.proxy.middleware import Boundary, Gate
 from podman_llm.proxy.pipeline import Pipeline
@@ -46,9 +47,10 @@ def build_app(
     """
     gate = _gate(settings)
     shelf = Shelf(cache=cache, settings=settings, clock=clock)
-    pipeline = Pipeline(
+    attempts = Attempts(
         shelf=shelf, upstream=upstream, activity=activity, client_keys_are_ours=gate.has_keys
     )
+    pipeline = Pipeline(shelf=shelf, attempts=attempts, activity=activity)
     boundary = Boundary(gate=gate, targets=targets, activity=activity, request_ids=request_ids)
     app = web.Application(
         middlewares=[boundary.middleware()], client_max_size=settings.proxy.max_body_bytes

@@ -133,44 +133,27 @@ class EventRelay:
         return rest
 
 
-async def relay_events(
-    request: web.Request, relay: EventRelay, headers: Headers
-) -> web.StreamResponse:
-    """Pass a stream on. Raises UpstreamBroke only while nothing has been sent.
-
-    vLLM sends its headers before the first token exists, so the client gets them with the first
-    event: until then a failure is still an honest status.
-    """
-    return await _pass_on(request, web.StreamResponse(headers=without_length(headers)), relay.next)
-
-
-async def relay_bytes(
-    request: web.Request, answer: Answer, headers: Headers, *, begun: bytes = b""
-) -> web.StreamResponse:
-    """Pass on an answer that is not understood, or too large to hold; ``begun`` was read of it."""
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    return await _pass_on(request, response, answer.read, begun)
-
-
-async def _pass_on(
+async def pass_on(
     request: web.Request,
     response: web.StreamResponse,
     read: Callable[[], Awaitable[bytes]],
-    piece: bytes = b"",
+    begun: bytes,
 ) -> web.StreamResponse:
-    """Write what ``read`` gives until it gives nothing; from the first write on, cut or complete.
+    """Write ``begun`` and what ``read`` gives until it gives nothing; then end cleanly.
 
-    Whatever ends the loop early, a client that leaves or a worker that must stop among it, the
-    client never sees a clean end.
+    Raises UpstreamBroke only while nothing has been sent, Cut after that. Whatever ends it early, a
+    client that leaves or a worker that must stop among it, the client never sees a clean end.
     """
-    piece = piece or await read()
     try:
+        piece = begun or await read()
         await response.prepare(request)
         while piece:
             await response.write(piece)
             piece = await read()
         await response.write_eof()
     except UpstreamBroke as err:
+        if not response.prepared:
+            raise
         reset(request.transport)
         raise Cut(str(err), response) from err
     except ConnectionError:
