@@ -54,12 +54,16 @@ def test_progress_goes_beside_the_result(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_following_ends_when_the_claim_holds(tmp_path: Path) -> None:
     seen: list[float] = []
-    clock = FakeClock()
+
+    def is_third(view: View) -> bool:
+        seen.append(view.now)
+        return len(seen) == 3
+
     _, is_there = follow(
         StatePaths(tmp_path),
-        clock,
+        FakeClock(),
         PlainNarrator(lambda _: None),
-        is_over=lambda v: seen.append(v.now) or len(seen) == 3,  # type: ignore[func-returns-value]  # append counts
+        is_over=is_third,
         is_daemon_gone=lambda: False,
     )
     assert is_there
@@ -69,11 +73,16 @@ def test_following_ends_when_the_claim_holds(tmp_path: Path) -> None:
 def test_following_looks_once_more_after_the_daemon_has_gone(tmp_path: Path) -> None:
     answers = iter([False, True])
     looks: list[View] = []
+
+    def never(view: View) -> bool:
+        looks.append(view)
+        return False
+
     _, is_there = follow(
         StatePaths(tmp_path),
         FakeClock(),
         PlainNarrator(lambda _: None),
-        is_over=lambda v: bool(looks.append(v)),  # type: ignore[func-returns-value]  # append counts
+        is_over=never,
         is_daemon_gone=lambda: next(answers),
     )
     assert not is_there

@@ -8,6 +8,7 @@ import signal
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 import openai
@@ -106,6 +107,16 @@ def test_a_killed_daemon_loses_nothing_and_the_next_up_adopts_the_pod(
     assert ask(machine, "Again?")[0]["X-Served-By"] == f"pod/{before['pod_id']}"
 
 
+def kill_worker(machine: Machine, *, after: Callable[[], int]) -> None:
+    """SIGKILL the proxy's worker once twenty more answers have come; wait for the next worker."""
+    [victim] = machine.status()["proxy_pids"]
+    goal = after() + 20
+    eventually(lambda: after() >= goal, what="answers under load")
+    os.kill(victim, signal.SIGKILL)
+    others = ([], [victim])
+    eventually(lambda: machine.status()["proxy_pids"] not in others, what="another worker")
+
+
 def test_a_killed_worker_refuses_no_connection(machine: Machine, cloud: Cloud) -> None:
     machine.run("up")
     refused: list[str] = []
@@ -128,14 +139,7 @@ def test_a_killed_worker_refuses_no_connection(machine: Machine, cloud: Cloud) -
     for thread in threads:
         thread.start()
     for _ in range(3):
-        [victim] = machine.status()["proxy_pids"]
-        goal = answered + 20
-        eventually(lambda goal=goal: answered >= goal, what="answers under load")
-        os.kill(victim, signal.SIGKILL)
-        eventually(
-            lambda victim=victim: machine.status()["proxy_pids"] not in ([], [victim]),
-            what="another worker",
-        )
+        kill_worker(machine, after=lambda: answered)
     stop.set()
     for thread in threads:
         thread.join()
