@@ -6,6 +6,7 @@ Editors append their route to whatever base URL was typed, so ``/v1/chat/complet
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -65,12 +66,18 @@ def locate(path: str) -> Route:
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """The request's ``Cache-Control``, as far as it concerns us. ``max_age`` is in seconds."""
+    """The request's ``Cache-Control``, as far as it concerns us. Ages are in seconds.
+
+    ``max_stale`` and ``stale_if_error`` say how far past its time an answer may be: always, and
+    when nobody else can answer. Without a number they stand for any age.
+    """
 
     no_cache: bool = False
     no_store: bool = False
     only_if_cached: bool = False
-    max_age: int | None = None
+    max_age: float | None = None
+    max_stale: float | None = None
+    stale_if_error: float | None = None
 
 
 NO_DIRECTIVES: Final = Directives()
@@ -84,27 +91,21 @@ def parse_cache_control(header: str) -> Directives:
     for part in header.split(","):
         name, _, value = part.strip().lower().partition("=")
         given[name] = value.strip('" ')
-    age = given.get("max-age", "")
     return Directives(
         no_cache="no-cache" in given,
         no_store="no-store" in given,
         only_if_cached="only-if-cached" in given,
-        max_age=int(age) if age.isascii() and age.isdigit() else None,
+        max_age=_seconds(given.get("max-age")),
+        max_stale=_seconds(given.get("max-stale"), bare=math.inf),
+        stale_if_error=_seconds(given.get("stale-if-error"), bare=math.inf),
     )
 
 
-def is_fresh(
-    age: float, directives: Directives, ttl: float | None, *, is_asked_again: bool
-) -> bool:
-    """Whether a kept answer of ``age`` seconds may serve.
-
-    ``is_asked_again``: the same session asked the same question at another time, which people do
-    when they did not like the answer.
-    """
-    if directives.no_cache or is_asked_again:
-        return False
-    limits = [limit for limit in (ttl, directives.max_age) if limit is not None]
-    return all(age < limit for limit in limits)
+def _seconds(value: str | None, *, bare: float | None = None) -> float | None:
+    """The number of a directive; ``bare`` if it was given without one."""
+    if not value:
+        return None if value is None else bare
+    return float(value) if value.isascii() and value.isdigit() else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from podman_llm.cache.base import Cache, Entry
 from podman_llm.config.models import Settings
 from podman_llm.core.cachekey import CacheKey
 from podman_llm.core.completion import Endpoint, has_usage_chunk, without_usage_chunk
-from podman_llm.core.routing import is_fresh
+from podman_llm.core.freshness import Freshness, judge_age
 from podman_llm.host.clock import Clock
 from podman_llm.proxy.questions import Ask
 from podman_llm.upstreams.base import Headers
@@ -57,7 +57,14 @@ class Shelf:
             return None
         age = max(0.0, self._clock.wall() - entry.stored_at)
         again = self._is_asked_again(key, ask.session, entry)
-        if not is_fresh(age, ask.directives, self._settings.ttl_seconds, is_asked_again=again):
+        good_for = judge_age(
+            age,
+            ask.directives,
+            self._settings.ttl_seconds,
+            is_asked_again=again,
+            is_spare_kept=False,
+        )
+        if good_for is not Freshness.FRESH:
             return None
         fitting = _fitting(entry, ask)
         if fitting is not None:
