@@ -15,6 +15,7 @@ from enum import Enum, auto
 from typing import Final
 
 from podman_llm.core.catalog import GpuOffer, ModelEntry
+from podman_llm.core.naming import DEADLINE_MARK
 from podman_llm.core.sight import (
     Ambiguous,
     Created,
@@ -99,8 +100,11 @@ class Cloud:
     ``fates`` are those of the next creates, ``list_faults`` of the next lists; when they run out
     all is well. ``list_lag`` shows lists as of that long ago; ``hidden_for`` answers 404 to a look
     by id for so long after creation. ``failing_deletes`` orders are refused, ``ignored_deletes``
-    are accepted and forgotten. ``deaf`` answers nothing at all. A container runs ``starts_after``
-    seconds, and its model answers ``answers_after`` seconds after that; None is never.
+    are accepted and forgotten, and ``denied_for`` answers 404 to an order to end for so long after
+    creation, without ending anything. ``deaf`` answers nothing at all. A container runs
+    ``starts_after`` seconds after creation, and its model answers ``answers_after`` seconds after
+    that; None is never. ``guarded`` lets each container that started end its own pod at the
+    deadline in its environment.
     """
 
     now: Callable[[], float]
@@ -110,11 +114,13 @@ class Cloud:
     tells_spend: bool = True
     list_lag: float = 0.0
     hidden_for: float = 0.0
+    denied_for: float = 0.0
     failing_deletes: int = 0
     ignored_deletes: int = 0
     deaf: bool = False
     starts_after: float | None = 5.0
     answers_after: float | None = 20.0
+    guarded: bool = False
     fates: deque[Fate] = field(default_factory=deque)
     list_faults: deque[ListFault] = field(default_factory=deque)
     pods: list[CloudPod] = field(default_factory=list)
@@ -196,6 +202,8 @@ class Cloud:
         pod = self._find(pod_id)
         if pod is None or not pod.lives(self.now()):
             return Terminated(404)
+        if self.now() < pod.created_at + self.denied_for:
+            return Terminated(404)
         if self.ignored_deletes > 0:
             self.ignored_deletes -= 1
         else:
@@ -241,8 +249,16 @@ class Cloud:
         pod_id = f"pod{len(self.pods) + 1}"
         price = self.price or request.candidate.price_per_hour
         pod = CloudPod(pod_id, request, created_at, price, boots_from=created_at)
+        pod.ended_at = self._guarded_end(pod)
         self.pods.append(pod)
         return pod
+
+    def _guarded_end(self, pod: CloudPod) -> float | None:
+        """When its own guard ends it, if nobody does so earlier."""
+        deadline = pod.request.env.get(DEADLINE_MARK)
+        if not self.guarded or self.starts_after is None or deadline is None:
+            return None
+        return max(float(deadline), pod.created_at + self.starts_after)
 
     def _find(self, pod_id: str) -> CloudPod | None:
         return next((pod for pod in self.pods if pod.pod_id == pod_id), None)

@@ -89,13 +89,15 @@ class MemoryStore:
 class Wire:
     """The cloud as the controller reaches it, over a process that may die at either end."""
 
+    CALLS = frozenset({"create", "terminate", "list_pods", "get", "account", "logs", "probe"})
+
     def __init__(self, cloud: Cloud, fuse: Fuse) -> None:
         self._cloud = cloud
         self._fuse = fuse
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._cloud, name)
-        if name not in {"create", "terminate", "list_pods"}:
+        if name not in self.CALLS:
             return found
 
         def call(*args: Any, **named: Any) -> Any:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 
 import pytest
 
-from podman_llm.core.sight import Ambiguous, Gone, Listing, Rung, TerminateFailed, Unknown
+from podman_llm.core.naming import DEADLINE_MARK
+from podman_llm.core.sight import (
+    Ambiguous,
+    Gone,
+    Listing,
+    Rung,
+    Terminated,
+    TerminateFailed,
+    Unknown,
+)
 from podman_llm.providers.base import Provider
 from podman_llm.testing.clock import FakeClock
 from podman_llm.testing.cloud import CREATED_5XX, LOST, Cloud, Fate, ListFault, late
@@ -137,3 +147,32 @@ def test_what_was_written_into_a_pods_log_can_be_read(cloud: Cloud) -> None:
 
 def test_it_has_no_catalog(cloud: Cloud) -> None:
     assert (cloud.gpus(), cloud.models()) == ((), ())
+
+
+def test_an_early_order_to_end_may_be_answered_404_and_forgotten(
+    cloud: Cloud, clock: FakeClock
+) -> None:
+    cloud.denied_for = 10.0
+    cloud.create(request_for(NAME))
+    assert cloud.terminate("pod1") == Terminated(404)
+    assert cloud.live()
+    clock.advance(10)
+    assert cloud.terminate("pod1") == Terminated(204)
+    assert not cloud.live()
+
+
+@pytest.mark.parametrize(("starts_after", "gone_at"), [(5.0, 100.0), (150.0, 150.0), (None, None)])
+def test_a_guarded_container_ends_its_pod_at_the_deadline_if_it_ever_started(
+    cloud: Cloud, clock: FakeClock, starts_after: float | None, gone_at: float | None
+) -> None:
+    cloud.guarded, cloud.starts_after = True, starts_after
+    asked = request_for(NAME)
+    deadline = str(int(clock.wall()) + 100)
+    cloud.create(replace(asked, env={**asked.env, DEADLINE_MARK: deadline}))
+    born = clock.wall()
+    clock.advance(99)
+    assert cloud.live()
+    clock.advance(101)
+    ended = cloud.pods[0].ended_at
+    assert bool(cloud.live()) == (gone_at is None)
+    assert (ended - born if ended else None) == gone_at
