@@ -14,12 +14,13 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from podman_llm.config.directories import user_cache_dir
 from podman_llm.config.inheritance import drop_keys, inherited
-from podman_llm.config.models import Settings
+from podman_llm.config.models import ProxySettings, Settings
 from podman_llm.config.secrets import (
     RUNPOD_API_KEY,
     RUNPOD_ENDPOINT_API_KEY,
@@ -27,6 +28,7 @@ from podman_llm.config.secrets import (
     find_secret,
     require_runpod_key,
 )
+from podman_llm.config.systemd import take_unit_environment
 from podman_llm.errors import ConfigError
 from podman_llm.host.clock import SystemClock
 from podman_llm.host.process import is_alive
@@ -43,10 +45,13 @@ if TYPE_CHECKING:
     from podman_llm.proxy.activity import Activity
     from podman_llm.proxy.targets import Targets
     from podman_llm.state.owner import Owner
+    from podman_llm.supervisor.endpoint import Bind
 
 _CLOCK: Final = SystemClock()
 _BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _SELF: Final = (sys.executable, "-m", "podman_llm")
+_PROXY_SOCKET: Final = "proxy"
+"""Its name in the socket unit."""
 
 
 # The provider ------------------------------------------------------------------------------------
@@ -96,11 +101,13 @@ def run_daemon(paths: StatePaths, *, log_to_stderr: bool = False) -> int:
     from podman_llm.core.restart import RestartPolicy
     from podman_llm.daemon import Daemon
     from podman_llm.host.signals import Signals
-    from podman_llm.host.sockets import bind_listener
+    from podman_llm.host.systemd import Notifier, passed_sockets
     from podman_llm.state.owner import load_or_create_owner
     from podman_llm.supervisor.endpoint import Endpoint
     from podman_llm.telemetry.logs import Redactor, start_logging
 
+    unit = take_unit_environment(pid=os.getpid())
+    listener = passed_sockets(unit.socket_names).get(_PROXY_SOCKET)
     paths.ensure()
     owner = load_or_create_owner(paths, token=secrets.token_bytes)
     key = find_secret(RUNPOD_API_KEY)
@@ -118,11 +125,27 @@ def run_daemon(paths: StatePaths, *, log_to_stderr: bool = False) -> int:
         clock=_CLOCK,
         signals=Signals(),
         endpoint=Endpoint(
-            paths=paths, clock=_CLOCK, argv=argv, bind=bind_listener, policy=RestartPolicy()
+            paths=paths, clock=_CLOCK, argv=argv, bind=_binder(listener), policy=RestartPolicy()
         ),
         make_controller=lambda settings: _make_controller(settings, paths, owner, key),
         redact=redactor.strike,
+        notifier=Notifier(unit.notify_socket, unit.watchdog_seconds),
+        first_settings=_settings_at(listener) if listener else None,
     ).run()
+
+
+def _binder(passed: socket.socket | None) -> Bind:
+    """The port is taken where no unit holds it for us."""
+    from podman_llm.host.sockets import bind_listener
+    from podman_llm.host.systemd import hold_passed
+
+    return partial(hold_passed, passed) if passed else bind_listener
+
+
+def _settings_at(listener: socket.socket) -> Settings:
+    """Defaults, for a socket that has clients before anybody wished for anything."""
+    host, port = listener.getsockname()[:2]
+    return Settings(proxy_port=port, proxy=ProxySettings(host=host))
 
 
 def _make_controller(
@@ -166,12 +189,10 @@ def run_worker(paths: StatePaths, *, slot: int, listen_fd: int, lifeline_fd: int
 
     start_logging(sys.stderr, redactor=Redactor())
     desired = load_desired(paths)
-    if desired is None:
-        raise ConfigError(f"{paths.desired} is missing: a worker is started by the daemon")
     before = next((one for one in load_activities(paths) if one.slot == slot), None)
     activity = Activity(slot=slot, pid=os.getpid(), clock=_CLOCK, before=before)
     _serve(
-        Settings.model_validate(desired.settings),
+        Settings.model_validate(desired.settings) if desired else Settings(),
         socket.socket(fileno=listen_fd),
         targets=RecordTargets(paths, _CLOCK),
         activity=activity,

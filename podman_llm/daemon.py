@@ -3,6 +3,9 @@
 A level-triggered loop: each turn reads what is desired, looks at the whole world and says one
 sentence, which is the log line and what ``status`` shows. Stopping the daemon never stops a pod;
 only ``down`` and deadlines do. A failing turn never ends it, because it guards money.
+
+When there is nothing left to do, a daemon of nobody leaves. One that systemd keeps rests instead:
+it serves the endpoint, whose socket is systemd's, and does nothing else until it is asked anew.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from podman_llm.errors import ConfigError, PodmanLLMError, ProviderRefused, Stat
 from podman_llm.host import files
 from podman_llm.host.clock import Clock
 from podman_llm.host.signals import Signals
+from podman_llm.host.systemd import Notifier
 from podman_llm.pods.controller import Tick
 from podman_llm.state.desired import Desired, load_desired
 from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
-from podman_llm.state.report import DaemonReport, WorkerReport, load_report, save_report
+from podman_llm.state.report import DaemonReport, DoneWith, WorkerReport, load_report, save_report
 from podman_llm.state.store import read_pod_state
 from podman_llm.supervisor.endpoint import Endpoint
 from podman_llm.telemetry import names
@@ -31,6 +35,12 @@ _LOOK_SECONDS = 0.2
 """How long a new wish or a signal may wait to be seen; one stat each."""
 
 _AFTER_FAILURE_SECONDS = 5.0
+_REST_SECONDS = 60.0
+
+_CALLS_A_TURN = 6
+"""Calls to the provider that one turn makes at most, each of which may take its whole timeout."""
+
+_MARGIN_SECONDS = 5.0
 _A_PERSON_MUST_ACT = (ConfigError, ProviderRefused)
 """Trying again helps nobody; with no pod to look after, the daemon leaves."""
 
@@ -48,19 +58,26 @@ class Reconciler(Protocol):
 
 @dataclass(frozen=True)
 class _Turn:
-    """What came of one turn of the loop. ``exit_code`` is set when there is nothing left to do."""
+    """What came of one turn of the loop.
+
+    ``exit_code`` is set when there is nothing left to do. ``is_sound`` means that the turn went to
+    its end, or that only a person can mend why it did not.
+    """
 
     note: str
     wait_seconds: float
     problem: str = ""
     exit_code: int | None = None
+    is_sound: bool = True
 
 
 class Daemon:
     """One run, from lock to exit code.
 
     ``make_controller`` is asked anew whenever the settings change; a controller keeps nothing that
-    is not on disk. ``redact`` strikes secrets from text that goes into the report.
+    is not on disk. ``redact`` strikes secrets from text that goes into the report. ``notifier``
+    reaches the systemd that keeps us, if one does. ``first_settings`` are those to serve by before
+    anybody asked for a pod; without them the endpoint is closed until then.
     """
 
     def __init__(
@@ -72,6 +89,8 @@ class Daemon:
         endpoint: Endpoint,
         make_controller: Callable[[Settings], Reconciler],
         redact: Callable[[str], str],
+        notifier: Notifier | None = None,
+        first_settings: Settings | None = None,
     ) -> None:
         self._paths = paths
         self._clock = clock
@@ -79,19 +98,24 @@ class Daemon:
         self._endpoint = endpoint
         self._make_controller = make_controller
         self._redact = redact
+        self._notifier = notifier or Notifier(None)
+        self._first_settings = first_settings
         self._started_at = clock.wall()
         self._ticked_at = 0.0
         self._desired: Desired | None = None
         self._settings: Settings | None = None
         self._controller: Reconciler | None = None
+        self._url = ""
         self._told = _Turn("starting", 0.0)
         self._shown: tuple[WorkerReport, ...] = ()
+        self._done_with: DoneWith | None = None
 
     def run(self) -> int:
         """Work until told to stop, or until nothing is left to do; the process's exit code.
 
         0 when stopped by a signal, which leaves the pod alone, and when ``down`` is done. 1 when
-        the ``up`` has failed, or cannot begin because its port cannot be had.
+        the ``up`` has failed, or cannot begin because its port cannot be had. Under systemd only a
+        signal ends it.
 
         Raises:
             LockHeld: another daemon has this state directory.
@@ -104,6 +128,8 @@ class Daemon:
             try:
                 return self._loop()
             finally:
+                patience = self._endpoint.closing_seconds + _MARGIN_SECONDS
+                self._notifier.stopping("finishing the answers in flight", within=patience)
                 self._endpoint.close()
                 self._publish(self._told)
                 _LOG.info(names.DAEMON_STOPPED)
@@ -116,11 +142,23 @@ class Daemon:
             if turn.exit_code is None:
                 self._wait(turn.wait_seconds, seen)
                 continue
+            if self._notifier.is_kept:
+                self._rest(turn, seen)
+                continue
             self._endpoint.close()
             # A wish that came while the workers drained finds us still in charge.
             if files.stamp(self._paths.desired) == seen:
                 return turn.exit_code
         return 0
+
+    def _rest(self, turn: _Turn, seen: files.Stamp | None) -> None:
+        """Stay as ``turn`` left it; what failed for a person to mend is not tried by itself."""
+        if wish := self._desired:
+            self._done_with = DoneWith(generation=wish.generation, want=wish.want)
+            self._publish(turn)
+        while self._wait(_REST_SECONDS, seen):
+            self._tell(turn)
+        self._done_with = None
 
     def _turn(self) -> _Turn:
         try:
@@ -131,15 +169,19 @@ class Daemon:
             if problem != self._told.problem:
                 _LOG.error(names.DAEMON_PROBLEM, exc_info=err, extra={"problem": problem})
             is_over = isinstance(err, _A_PERSON_MUST_ACT) and not self._may_owe()
-            return _Turn(_FAILED, _AFTER_FAILURE_SECONDS, problem, 1 if is_over else None)
+            exit_code = 1 if is_over else None
+            return _Turn(_FAILED, _AFTER_FAILURE_SECONDS, problem, exit_code, is_sound=is_over)
 
     def _take_turn(self) -> _Turn:
         desired, unread = self._read_desired()
         if desired is None:
-            return _Turn("nothing was asked for yet", _AFTER_FAILURE_SECONDS, unread)
+            unserved = self._serve(self._first_settings) if self._first_settings else ""
+            note = "nothing was asked for yet"
+            return _Turn(note, _AFTER_FAILURE_SECONDS, unread or unserved, is_sound=not unread)
         settings = _settings_of(desired, self._paths)
-        unserved = self._serve(settings) if desired.want == "up" else ""
-        if unserved and not self._endpoint.is_open and not self._may_owe():
+        is_up = desired.want == "up"
+        unserved = self._serve(settings) if is_up or self._notifier.is_kept else ""
+        if unserved and is_up and not self._may_owe():
             return _Turn("the endpoint cannot be opened", 0.0, unserved, exit_code=1)
         controller = self._controller_for(settings)
         self._publish(self._told)
@@ -165,11 +207,15 @@ class Daemon:
             self._endpoint.follow(settings)
         except ConfigError as err:
             return _words(err)
+        self._url = settings.url
         return ""
 
     def _controller_for(self, settings: Settings) -> Reconciler:
         if self._controller is None or settings != self._settings:
             self._controller, self._settings = self._make_controller(settings), settings
+            provider = settings.provider
+            longest_call = provider.connect_timeout_seconds + provider.read_timeout_seconds
+            self._notifier.expect_turns_of(_CALLS_A_TURN * longest_call)
         return self._controller
 
     def _exit_code(self, desired: Desired) -> int | None:
@@ -188,24 +234,37 @@ class Daemon:
             return True
         return bool(state and state.current and state.current.is_open)
 
-    def _wait(self, seconds: float, seen: files.Stamp | None) -> None:
-        """Let time pass, in suspend too, until something asks for the next turn."""
-        deadline = self._clock.reading().boottime + seconds
-        while (
-            self._clock.reading().boottime < deadline
-            and files.stamp(self._paths.desired) == seen
-            and not self._signals.stop
-            and not self._signals.take_poke()
-        ):
+    def _is_readable(self) -> bool:
+        try:
+            read_pod_state(self._paths)
+        except StateError:
+            return False
+        return True
+
+    def _wait(self, seconds: float, seen: files.Stamp | None) -> bool:
+        """Let time pass, in suspend too; False as soon as something asks for the next turn."""
+        deadline = self._clock.reading().boottime + min(seconds, self._notifier.pace)
+        while self._clock.reading().boottime < deadline:
+            if self._is_asked(seen):
+                return False
             if self._endpoint.reports() != self._shown:
                 self._publish(self._told)
             self._clock.sleep(_LOOK_SECONDS)
+        return True
+
+    def _is_asked(self, seen: files.Stamp | None) -> bool:
+        if self._signals.take_poke():
+            self._notifier.reloading(self._clock.monotonic())
+            return True
+        return self._signals.stop or files.stamp(self._paths.desired) != seen
 
     def _tell(self, turn: _Turn) -> None:
         if turn.note != self._told.note:
             _LOG.info(names.DAEMON_NOTE, extra={"note": turn.note})
         self._told = turn
         self._publish(turn)
+        is_well = turn.is_sound and self._is_readable()
+        self._notifier.running(turn.problem or turn.note, is_well=is_well)
 
     def _publish(self, turn: _Turn) -> None:
         self._shown = self._endpoint.reports()
@@ -214,9 +273,10 @@ class Daemon:
             started_at=self._started_at,
             tick_at=self._ticked_at,
             note=turn.note,
-            url=self._settings.url if self._settings and self._endpoint.is_open else "",
+            url=self._url if self._endpoint.is_open else "",
             workers=self._shown,
             problem=turn.problem,
+            done_with=self._done_with,
         )
         try:
             save_report(self._paths, report)

@@ -22,6 +22,7 @@ from podman_llm.host import process
 from podman_llm.host.clock import SystemClock
 from podman_llm.host.signals import Signals
 from podman_llm.host.sockets import bind_listener, require_free
+from podman_llm.host.systemd import Notifier
 from podman_llm.pods.controller import Tick
 from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.locks import ControllerLock, is_held
@@ -86,6 +87,8 @@ class Stage:
     signals: Signals = field(default_factory=Signals)
     clock: FakeClock = field(default_factory=FakeClock)
     made_for: list[Settings] = field(default_factory=list)
+    notifier: Notifier | None = None
+    first_settings: Settings | None = None
     endpoint: Endpoint = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,6 +131,8 @@ class Stage:
             endpoint=self.endpoint,
             make_controller=make_controller,
             redact=lambda text: text.replace("hunter2", "[secret]"),
+            notifier=self.notifier,
+            first_settings=self.first_settings,
         )
         code = daemon.run()
         if script.disproved:
@@ -469,6 +474,170 @@ def test_a_report_that_cannot_be_written_ends_nothing(
     stage.want("up")
     code, script = stage.play(_tick(), _tick())
     assert (code, len(script.seen)) == (0, 2)
+
+
+# Kept by systemd ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def manager(stage: Stage, tmp_path: Path) -> Iterator[socket.socket]:
+    """systemd's end of the notify socket; whatever is told waits in it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.setblocking(False)
+        stage.notifier = Notifier(listening.getsockname(), 90)
+        stage.hold(PodState())
+        yield listening
+
+
+def _heard(manager: socket.socket) -> list[list[str]]:
+    """Every message since the last call, in its lines."""
+    messages = []
+    try:
+        while True:
+            messages.append(manager.recv(4096).decode().split("\n"))
+    except BlockingIOError:
+        return messages
+
+
+def test_every_good_turn_pings_and_says_its_sentence(stage: Stage, manager: socket.socket) -> None:
+    stage.want("up")
+    stage.play(_tick("BOOTING", 0), _tick("READY", 0))
+    *patience, first, second, last = _heard(manager)
+    assert patience == [["WATCHDOG_USEC=450000000"]]
+    assert first == ["READY=1", "STATUS=BOOTING", "WATCHDOG=1"]
+    assert second == ["READY=1", "STATUS=READY", "WATCHDOG=1"]
+    assert last[0] == "STOPPING=1"
+    assert last[2].startswith("EXTEND_TIMEOUT_USEC=")
+
+
+def test_a_failing_turn_is_told_and_does_not_ping(stage: Stage, manager: socket.socket) -> None:
+    stage.want("up")
+    stage.play(RuntimeError("with hunter2"), _tick(wait=0))
+    (failed,) = [each for each in _heard(manager) if "STATUS=RuntimeError: with [secret]" in each]
+    assert "WATCHDOG=1" not in failed
+
+
+def test_a_turn_after_which_the_state_is_unreadable_does_not_ping(
+    stage: Stage, manager: socket.socket
+) -> None:
+    stage.want("up")
+
+    def damage() -> Tick:
+        for path in (stage.paths.pod_state, stage.paths.previous_pod_state):
+            path.write_bytes(b"{")
+        return _tick("nothing wrong seen", 0)
+
+    stage.play(damage)
+    assert ["READY=1", "STATUS=nothing wrong seen"] in _heard(manager)
+
+
+def test_turns_come_often_enough_for_the_watchdog(stage: Stage, manager: socket.socket) -> None:
+    stage.want("up")
+    times: list[float] = []
+
+    def look() -> Tick:
+        times.append(stage.clock.monotonic())
+        return _tick(wait=3600)
+
+    stage.play(look, look)
+    assert 29 < times[1] - times[0] < 31
+
+
+def test_sighup_is_a_reload_that_the_next_turn_ends(stage: Stage, manager: socket.socket) -> None:
+    stage.want("up")
+    stage.clock = Waking(lambda: signal.raise_signal(signal.SIGHUP))
+    stage.play(_tick("before", 20), _tick("after", 0))
+    heard = [each[0] for each in _heard(manager)]
+    assert heard == ["WATCHDOG_USEC=450000000", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+
+
+def test_down_and_settled_is_no_end_but_a_rest_that_serves(
+    stage: Stage, manager: socket.socket
+) -> None:
+    stage.want("down", generation=3)
+    seen: list[DaemonReport] = []
+
+    def look() -> None:
+        if len(seen) == 5:
+            stage.want("up", generation=4)
+        if stage.report.done_with:
+            assert _ask(stage.port) == stage.report.workers[0].pid
+            seen.append(stage.report)
+
+    stage.clock = Waking(look)
+    _, script = stage.play(_tick("gone", settled=True), lambda: _tick(str(stage.report.done_with)))
+    wish = Desired(generation=3, want="down", settings={}, requested_at=0.0)
+    assert seen[0].is_done_with(wish)
+    assert not seen[0].is_done_with(wish.model_copy(update={"want": "up"}))
+    assert not seen[0].is_done_with(wish.model_copy(update={"generation": 4}))
+    assert [desired.generation for desired, _ in script.seen] == [3, 4]
+    assert stage.report.note == "None", "a rest is over with the next wish"
+
+
+def test_while_it_rests_it_pings_and_does_not_tick(stage: Stage, manager: socket.socket) -> None:
+    stage.want("down")
+    began = stage.clock.monotonic()
+    heard: list[list[str]] = []
+
+    def look() -> None:
+        heard.extend(_heard(manager))
+        stage.signals.stop = stage.clock.monotonic() - began > 300
+
+    stage.clock = Waking(look)
+    _, script = stage.play(_tick("gone", settled=True), _tick())
+    assert len(script.seen) == 1
+    assert 9 <= heard.count(["READY=1", "STATUS=gone", "WATCHDOG=1"]) <= 12
+
+
+def test_what_a_person_must_mend_is_told_pinged_and_tried_again_on_reload_only(
+    stage: Stage, manager: socket.socket
+) -> None:
+    stage.want("up")
+    rested: list[DaemonReport] = []
+
+    def look() -> None:
+        if stage.report.done_with:
+            rested.append(stage.report)
+        if len(rested) == 1000:
+            signal.raise_signal(signal.SIGHUP)
+        _heard(manager)
+
+    stage.clock = Waking(look)
+    _, script = stage.play(ConfigError("no such model"), _tick("READY"))
+    assert len(script.seen) == 2
+    assert len(rested) == 1000
+    assert rested[0].problem == "no such model"
+    assert stage.report.problem == ""
+
+
+def test_a_port_that_is_not_the_socket_unit_s_rents_nothing_and_is_said(
+    stage: Stage, manager: socket.socket, stranger: socket.socket
+) -> None:
+    stage.want("up")
+    stage.clock = Waking(lambda: setattr(stage.signals, "stop", True))
+    code, script = stage.play(_tick())
+    assert (code, script.seen) == (0, [])
+    heard = _heard(manager)[0]
+    assert heard[1].startswith(f"STATUS=port {stage.port} is taken")
+    assert heard[2] == "WATCHDOG=1"
+
+
+def test_before_the_first_wish_the_socket_s_clients_are_served(
+    stage: Stage, manager: socket.socket
+) -> None:
+    stage.first_settings = stage.settings()
+    asked: list[int] = []
+
+    def look() -> None:
+        asked.append(_ask(stage.port))
+        stage.want("up")
+
+    stage.clock = Waking(look)
+    stage.play(_tick("READY", 0))
+    assert asked
+    heard = _heard(manager)
+    assert heard[0] == ["READY=1", "STATUS=nothing was asked for yet", "WATCHDOG=1"]
 
 
 # As a process ------------------------------------------------------------------------------------

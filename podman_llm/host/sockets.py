@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Container
+from typing import Any
 
 from podman_llm.errors import ConfigError
 from podman_llm.host.process import Listener, listener_on
@@ -47,10 +48,25 @@ def require_free(host: str, port: int, *, except_pids: Container[int] = ()) -> N
             raise _refusal(err, host, port, holder) from err
 
 
+def resolved(host: str, port: int) -> tuple[str, int]:
+    """The numeric address that ``bind_listener`` would listen on, and the port.
+
+    Raises:
+        ConfigError: ``host`` is no name or address.
+    """
+    try:
+        address = _address(host, port)[4]
+    except OSError as err:
+        raise _refusal(err, host, port, None) from err
+    return address[0], address[1]
+
+
+def _address(host: str, port: int) -> tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    family, kind, protocol, _, address = _address(host, port)
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

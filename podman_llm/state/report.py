@@ -5,7 +5,10 @@ For people and for the next daemon; no decision about a pod rests on it.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from podman_llm.state import documents
+from podman_llm.state.desired import Desired
 from podman_llm.state.paths import StatePaths
 
 
@@ -23,8 +26,18 @@ class WorkerReport(documents.Document):
     problem: str = ""
 
 
+class DoneWith(documents.Document):
+    """A wish for which nothing is left to do."""
+
+    generation: int
+    want: Literal["up", "down"]
+
+
 class DaemonReport(documents.Document):
-    """The daemon at its last tick. Times are wall seconds; ``tick_at`` is 0.0 before the first."""
+    """The daemon at its last tick. Times are wall seconds; ``tick_at`` is 0.0 before the first.
+
+    ``done_with`` is the wish after which a daemon that systemd keeps rests; another one leaves.
+    """
 
     version: int = 1
     pid: int
@@ -34,6 +47,12 @@ class DaemonReport(documents.Document):
     url: str
     workers: tuple[WorkerReport, ...]
     problem: str = ""
+    done_with: DoneWith | None = None
+
+    def is_done_with(self, desired: Desired) -> bool:
+        """Whether nothing is left to do for this very wish."""
+        wish = DoneWith(generation=desired.generation, want=desired.want)
+        return self.done_with == wish
 
 
 def load_report(paths: StatePaths) -> DaemonReport | None:

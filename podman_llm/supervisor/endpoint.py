@@ -71,6 +71,11 @@ class Endpoint:
         """Whether clients are served."""
         return self._supervisor is not None
 
+    @property
+    def closing_seconds(self) -> float:
+        """How long ``close`` may take: our own workers first, then those of a killed daemon."""
+        return 2 * self._grace
+
     def reports(self) -> tuple[WorkerReport, ...]:
         """How each worker fares; none while closed."""
         return self._supervisor.reports() if self._supervisor else ()
