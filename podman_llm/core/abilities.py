@@ -1,0 +1,158 @@
+"""What a request needs, and what an upstream says it can: who cannot honour it is not asked.
+
+An upstream that ignores a field answers 200 with something else than what was asked for, and no
+client notices. So a need is met by declaration, never by trying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from podman_llm.core.completion import Endpoint
+
+_CHARACTERS_PER_TOKEN: Final = 4
+_OUTPUT_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+_IMAGES: Final = frozenset({"image", "image_url", "input_image"})
+# Fields of vLLM's own without which the answer would be another thing, not just another sample.
+_BINDING: Final = frozenset(
+    {
+        "allowed_token_ids",
+        "continue_final_message",
+        "echo",
+        "guided_choice",
+        "guided_grammar",
+        "guided_json",
+        "guided_regex",
+        "prompt_logprobs",
+        "structured_outputs",
+    }
+)
+
+
+class Ability(StrEnum):
+    """What not every upstream can."""
+
+    TOOLS = "tools"
+    JSON_SCHEMA = "json_schema"
+    IMAGES = "images"
+    N = "n"
+    LOGPROBS = "logprobs"
+    SUFFIX = "suffix"
+    VLLM_FIELDS = "vllm_fields"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a request needs. ``tokens`` is a guess at its prompt and answer together."""
+
+    endpoint: Endpoint | None = None
+    model: str = ""
+    abilities: frozenset[Ability] = frozenset()
+    tokens: int = 0
+
+
+NO_NEEDS: Final = Needs()
+"""Of a request that is not understood: only who takes everything may be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an upstream declares.
+
+    ``models`` maps our names to its own, ``*`` standing for all others. ``context`` is in tokens,
+    None if unknown.
+    """
+
+    abilities: frozenset[Ability]
+    endpoints: frozenset[Endpoint]
+    models: Mapping[str, str]
+    context: int | None = None
+
+    def model_for(self, name: str) -> str | None:
+        """Its name of the model, None if it has none for it."""
+        return self.models.get(name) or self.models.get("*")
+
+
+def lack(needs: Needs, offer: Offer) -> str:
+    """Why an upstream cannot honour a request; empty if it can."""
+    if needs.endpoint is None or needs.endpoint not in offer.endpoints:
+        return f"does not answer {needs.endpoint or 'this path'}"
+    if offer.model_for(needs.model) is None:
+        return f"has no model for {needs.model!r}"
+    if missing := needs.abilities - offer.abilities:
+        return f"lacks {', '.join(sorted(missing))}"
+    if offer.context is not None and needs.tokens > offer.context:
+        return f"takes {offer.context} tokens and this is about {needs.tokens}"
+    return ""
+
+
+def needs_of(endpoint: Endpoint, body: Mapping[str, Any]) -> Needs:
+    """Read the needs out of a request body."""
+    model = body.get("model")
+    return Needs(
+        endpoint=endpoint,
+        model=model if isinstance(model, str) else "",
+        abilities=frozenset(_abilities(body)),
+        tokens=_tokens(body),
+    )
+
+
+def _abilities(body: Mapping[str, Any]) -> Iterator[Ability]:
+    if body.get("tools") or body.get("functions"):
+        yield Ability.TOOLS
+    if _wants_json(body):
+        yield Ability.JSON_SCHEMA
+    if any(map(_is_image, _parts(body))):
+        yield Ability.IMAGES
+    if any(type(body.get(field)) is int and body[field] > 1 for field in ("n", "best_of")):
+        yield Ability.N
+    logprobs = body.get("logprobs")
+    if logprobs is not None and logprobs is not False:  # in completions 0 asks for some
+        yield Ability.LOGPROBS
+    if body.get("suffix"):
+        yield Ability.SUFFIX
+    if any(body.get(field) for field in _BINDING):
+        yield Ability.VLLM_FIELDS
+
+
+def _wants_json(body: Mapping[str, Any]) -> bool:
+    text = body.get("text")
+    formats = body.get("response_format"), text.get("format") if isinstance(text, dict) else None
+    kinds = [asked.get("type") for asked in formats if isinstance(asked, dict)]
+    return any(isinstance(kind, str) and kind != "text" for kind in kinds)
+
+
+def _parts(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The parts of messages, in the dialects of chat, responses and messages."""
+    for messages in (body.get("messages"), body.get("input")):
+        for message in _objects(messages):
+            yield from _objects(message.get("content"))
+
+
+def _objects(value: object) -> Iterable[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _is_image(part: Mapping[str, Any]) -> bool:
+    kind = part.get("type")
+    return isinstance(kind, str) and kind in _IMAGES
+
+
+def _tokens(body: Mapping[str, Any]) -> int:
+    """A guess: four characters to a token, pictures for nothing, and as much answer as allowed."""
+    limits = [body[field] for field in _OUTPUT_LIMITS if type(body.get(field)) is int]
+    characters, waiting = 0, list[object](body.values())
+    while waiting:
+        match waiting.pop():
+            case str() as text if not text.startswith("data:"):
+                characters += len(text)
+            case dict() as mapping:
+                waiting.extend(mapping.values())
+            case list() as items:
+                waiting.extend(items)
+            case _:
+                pass
+    return characters // _CHARACTERS_PER_TOKEN + max(limits, default=0)

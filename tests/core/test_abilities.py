@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from podman_llm.core.abilities import NO_NEEDS, Ability, Needs, Offer, lack, needs_of
+from podman_llm.core.completion import Endpoint
+
+OFFER = Offer(
+    abilities=frozenset({Ability.TOOLS}),
+    endpoints=frozenset({Endpoint.CHAT}),
+    models={"podman-llm": "gpt-small", "big": "gpt-big"},
+    context=1000,
+)
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
+
+
+@pytest.mark.parametrize(
+    ("body", "needed"),
+    [
+        ({}, set()),
+        ({"tools": []}, set()),
+        ({"tools": [{"type": "function"}]}, {Ability.TOOLS}),
+        ({"response_format": {"type": "json_schema"}}, {Ability.JSON_SCHEMA}),
+        ({"response_format": {"type": "json_object"}}, {Ability.JSON_SCHEMA}),
+        ({"response_format": {"type": "text"}}, set()),
+        ({"text": {"format": {"type": "json_schema"}}}, {Ability.JSON_SCHEMA}),
+        ({"messages": [{"role": "user", "content": [IMAGE]}]}, {Ability.IMAGES}),
+        ({"messages": [{"role": "user", "content": "image_url"}, 3]}, set()),
+        ({"input": [{"content": [{"type": "input_image"}]}]}, {Ability.IMAGES}),
+        ({"n": 1}, set()),
+        ({"n": 2}, {Ability.N}),
+        ({"n": True}, set()),
+        ({"best_of": 3}, {Ability.N}),
+        ({"logprobs": True}, {Ability.LOGPROBS}),
+        ({"logprobs": 0}, {Ability.LOGPROBS}),
+        ({"logprobs": False}, set()),
+        ({"suffix": "\n}"}, {Ability.SUFFIX}),
+        ({"structured_outputs": {"regex": "a"}}, {Ability.VLLM_FIELDS}),
+        ({"top_k": 20}, set()),
+        ({"response_format": {"type": []}, "logprobs": {}, "n": []}, {Ability.LOGPROBS}),
+        ({"messages": [{"content": [{"type": {}}]}]}, set()),
+    ],
+)
+def test_needs_are_read_from_the_body(body: dict[str, Any], needed: set[Ability]) -> None:
+    assert needs_of(Endpoint.CHAT, body).abilities == needed
+
+
+def test_the_size_is_guessed_from_text_and_not_from_pictures() -> None:
+    parts = [{"type": "text", "text": "x" * 400}, IMAGE]
+    body = {"messages": [{"role": "user", "content": parts}], "max_tokens": 50, "top_k": 9}
+    assert needs_of(Endpoint.CHAT, body).tokens == 400 // 4 + 50 + len("userTextimage_url") // 4
+
+
+@pytest.mark.parametrize(
+    ("needs", "why"),
+    [
+        (Needs(Endpoint.CHAT, "big"), ""),
+        (Needs(Endpoint.CHAT, "podman-llm", frozenset({Ability.TOOLS}), 1000), ""),
+        (NO_NEEDS, "does not answer this path"),
+        (Needs(Endpoint.EMBEDDINGS, "big"), "does not answer embeddings"),
+        (Needs(Endpoint.CHAT, "other"), "has no model for 'other'"),
+        (
+            Needs(Endpoint.CHAT, "big", frozenset({Ability.SUFFIX, Ability.IMAGES, Ability.TOOLS})),
+            "lacks images, suffix",
+        ),
+        (Needs(Endpoint.CHAT, "big", tokens=1001), "takes 1000 tokens and this is about 1001"),
+    ],
+)
+def test_who_cannot_honour_a_request_says_why(needs: Needs, why: str) -> None:
+    assert lack(needs, OFFER) == why
+
+
+def test_a_star_stands_for_every_other_name() -> None:
+    offer = Offer(frozenset(), frozenset(Endpoint), {"big": "gpt-big", "*": "gpt-any"})
+    assert [offer.model_for(name) for name in ("big", "x", "")] == ["gpt-big", "gpt-any", "gpt-any"]
