@@ -113,7 +113,7 @@ def kill_worker(machine: Machine, *, after: Callable[[], int]) -> None:
     goal = after() + 20
     eventually(lambda: after() >= goal, what="answers under load")
     os.kill(victim, signal.SIGKILL)
-    others = ([], [victim])
+    others: tuple[list[int], ...] = ([], [victim])
     eventually(lambda: machine.status()["proxy_pids"] not in others, what="another worker")
 
 
