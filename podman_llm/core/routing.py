@@ -1,4 +1,4 @@
-"""What a request asks for, by its path and its ``Cache-Control``, and what is done with it.
+"""What a request asks for, by its path and its ``Cache-Control``, and who is asked to answer it.
 
 Editors append their route to whatever base URL was typed, so ``/v1/chat/completions``,
 ``/chat/completions`` and the same below ``/nocache`` are one route.
@@ -7,10 +7,13 @@ Editors append their route to whatever base URL was typed, so ``/v1/chat/complet
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+from podman_llm.core.breaker import Admission
 from podman_llm.core.completion import Endpoint
 
 _BESIDE_V1: Final = frozenset(
@@ -109,13 +112,6 @@ def _seconds(value: str | None, *, bare: float | None = None) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Forward:
-    """Ask the upstream at ``url`` (its base, without ``/v1``)."""
-
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
 class Refuse:
     """Answer ``status`` and say why; ``retry_after`` is in seconds, None if trying is no use."""
 
@@ -125,15 +121,124 @@ class Refuse:
     retry_after: int | None = None
 
 
-def plan(
-    *, url: str | None, message: str, retry_after: int, directives: Directives
-) -> Forward | Refuse:
-    """What to do with a request that the cache did not answer.
+LONGEST_RETRY_AFTER: Final = 60
+"""Clients ignore a longer one, or give up at once."""
+NOT_CACHED: Final = Refuse(
+    504, "No kept answer fits, and only-if-cached forbids to ask.", "not_cached"
+)
 
-    ``url`` is None while nobody can serve; ``message`` then says what the pod is doing.
+
+class Policy(StrEnum):
+    """What a request does while the pod cannot answer it."""
+
+    AUTO = "auto"
+    """A fallback if one can, else a stream waits for a pod that is coming."""
+    HOLD = "hold"
+    """Wait for a pod that is coming, then a fallback."""
+    FALLBACK = "fallback"
+    """A fallback at once, or an error."""
+    FAIL = "fail"
+    """The pod or an error."""
+
+
+POD: Final = "pod"
+"""The pod among the attempts; the others go by the names that the settings give them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """The pod as a plan sees it: what is known of its state first, how calls to it fared second.
+
+    ``message`` says what it is doing while it is not ready. ``shut`` says why its circuit lets
+    nobody pass, for ``shut_seconds`` more. ``is_left``: the conversation went to a fallback and
+    stays there while the pod proves itself.
     """
-    if directives.only_if_cached:
-        return Refuse(504, "No kept answer fits, and only-if-cached forbids to ask.", "not_cached")
-    if url is None:
-        return Refuse(503, message, "pod_not_ready", retry_after)
-    return Forward(url)
+
+    is_ready: bool
+    is_coming: bool = False
+    message: str = ""
+    retry_after: int = 1
+    admission: Admission = Admission.PASS
+    shut: str = ""
+    shut_seconds: float = 0.0
+    is_left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A fallback as a plan sees it. ``lack`` is why it cannot honour the request, or empty."""
+
+    name: str
+    lack: str = ""
+    admission: Admission = Admission.PASS
+    shut: str = ""
+
+    @property
+    def why_not(self) -> str:
+        """Why it is not asked; empty if it may be."""
+        if self.lack or self.admission in {Admission.PASS, Admission.TRY}:
+            return self.lack
+        return self.shut or "is being tried by another request"
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Who is not asked, and why: a phrase that follows the name, or a sentence about the pod."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whom to ask, in order. ``is_held``: wait for the pod first, and then plan again."""
+
+    attempts: tuple[str, ...]
+    excluded: tuple[Exclusion, ...] = ()
+    is_held: bool = False
+
+
+def plan(pod: PodView, others: Sequence[Alternative], *, policy: Policy, is_stream: bool) -> Plan:
+    """Whom to ask for what the cache did not answer: the pod, then the fallbacks in their order.
+
+    A pod that is being tried by somebody else, or that the conversation has left, is asked last: a
+    fallback is certain, and nobody is refused for the sake of trust.
+    """
+    excluded = [_not_pod(pod)] if not _may_ask(pod) else []
+    excluded += [Exclusion(other.name, other.why_not) for other in others if other.why_not]
+    able = [other.name for other in others if not other.why_not]
+    if policy is Policy.FAIL:
+        excluded += [Exclusion(name, "is not asked: the policy is fail") for name in able]
+        able = []
+    wants_hold = policy is Policy.HOLD or (policy is Policy.AUTO and is_stream and not able)
+    return Plan(
+        attempts=tuple(_in_order(pod, able)),
+        excluded=tuple(excluded),
+        is_held=wants_hold and pod.is_coming and not pod.is_ready,
+    )
+
+
+def _may_ask(pod: PodView) -> bool:
+    return pod.is_ready and pod.admission is not Admission.NO
+
+
+def _not_pod(pod: PodView) -> Exclusion:
+    if not pod.is_ready:
+        return Exclusion(POD, pod.message)
+    return Exclusion(POD, f"The pod is not asked: {pod.shut}.")
+
+
+def _in_order(pod: PodView, able: list[str]) -> list[str]:
+    if not _may_ask(pod):
+        return able
+    if pod.admission is Admission.BUSY or pod.is_left:
+        return [*able, POD]
+    return [POD, *able]
+
+
+def refuse(pod: PodView, decided: Plan) -> Refuse:
+    """What to say when nobody may be asked."""
+    why = [one.why if one.name == POD else f"{one.name} {one.why}." for one in decided.excluded]
+    wait = pod.shut_seconds if pod.is_ready else pod.retry_after
+    code = "pod_not_ready" if len(why) == 1 else "nobody_can_answer"
+    return Refuse(503, " ".join(why), code, max(1, math.ceil(min(wait, LONGEST_RETRY_AFTER))))

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import hdrs
 
 from podman_llm.core.cachekey import CacheKey
-from podman_llm.core.routing import Refuse, plan
+from podman_llm.core.routing import NOT_CACHED, PodView, Policy, plan, refuse
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.envelope import Refusal
 from podman_llm.proxy.opening import Opened, open_answer
@@ -60,11 +60,15 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Won:
-    """The answer that the client gets, and who gives it. It must be closed."""
+    """The answer that the client gets, and who gives it. It must be closed.
+
+    ``is_coalesced``: the call was made for another request, which shares it.
+    """
 
     opened: Opened
     served_by: str
     resources: contextlib.ExitStack
+    is_coalesced: bool = False
 
     def close(self) -> None:
         """Be done with it, at its end or before."""
@@ -129,17 +133,18 @@ class Attempts:
 
 
 def _url_or_refusal(target: Target, ask: Ask) -> str:
-    decided = plan(
-        url=target.url,
-        message=target.message,
-        retry_after=target.retry_after,
-        directives=ask.directives,
+    pod = PodView(
+        is_ready=target.url is not None, message=target.message, retry_after=target.retry_after
     )
-    if isinstance(decided, Refuse):
+    decided = plan(pod, (), policy=Policy.AUTO, is_stream=ask.question.wants_stream)
+    refusal = NOT_CACHED if ask.directives.only_if_cached else None
+    if refusal is None and not decided.attempts:
+        refusal = refuse(pod, decided)
+    if refusal is not None:
         raise Refusal(
-            decided.status, decided.message, code=decided.code, retry_after=decided.retry_after
+            refusal.status, refusal.message, code=refusal.code, retry_after=refusal.retry_after
         )
-    return decided.url
+    return target.url or ""
 
 
 def _forget(_body: bytes) -> None:

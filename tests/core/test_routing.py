@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from podman_llm.core.breaker import Admission
 from podman_llm.core.completion import Endpoint
 from podman_llm.core.routing import (
     NO_DIRECTIVES,
+    POD,
+    Alternative,
     Directives,
-    Forward,
+    Exclusion,
+    PodView,
+    Policy,
     Refuse,
     Route,
     locate,
     parse_cache_control,
     plan,
+    refuse,
 )
 
 
@@ -65,20 +72,117 @@ def test_cache_control_is_read_leniently(header: str, directives: Directives) ->
     assert parse_cache_control(header) == directives
 
 
-def test_who_is_ready_is_asked() -> None:
-    assert plan(url="http://pod", message="", retry_after=5, directives=NO_DIRECTIVES) == Forward(
-        "http://pod"
+READY = PodView(is_ready=True)
+BOOTING = PodView(is_ready=False, is_coming=True, message="The pod is BOOTING.", retry_after=5)
+GONE = PodView(is_ready=False, message="There is no pod.", retry_after=30)
+SICK = PodView(is_ready=True, admission=Admission.NO, shut="connection refused", shut_seconds=3.2)
+ABLE = [Alternative("bedrock"), Alternative("openai")]
+UNABLE = [Alternative("bedrock", lack="lacks images")]
+
+
+def planned(
+    pod: PodView,
+    others: list[Alternative],
+    policy: Policy = Policy.AUTO,
+    *,
+    is_stream: bool = False,
+) -> tuple[tuple[str, ...], bool]:
+    decided = plan(pod, others, policy=policy, is_stream=is_stream)
+    return decided.attempts, decided.is_held
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize("policy", list(Policy))
+@pytest.mark.parametrize("others", [ABLE, UNABLE, []])
+def test_a_ready_pod_is_asked_first_and_never_waited_for(
+    others: list[Alternative], policy: Policy, is_stream: bool
+) -> None:
+    attempts, is_held = planned(READY, others, policy, is_stream=is_stream)
+    assert attempts[0] == POD
+    assert not is_held
+    assert len(attempts) == (3 if others is ABLE and policy is not Policy.FAIL else 1)
+
+
+@pytest.mark.parametrize(
+    ("pod", "others", "policy", "is_stream", "attempts", "is_held"),
+    [
+        (BOOTING, ABLE, Policy.AUTO, True, ("bedrock", "openai"), False),
+        (BOOTING, UNABLE, Policy.AUTO, True, (), True),
+        (BOOTING, [], Policy.AUTO, True, (), True),
+        (BOOTING, [], Policy.AUTO, False, (), False),
+        (BOOTING, ABLE, Policy.HOLD, True, ("bedrock", "openai"), True),
+        (BOOTING, [], Policy.HOLD, False, (), True),
+        (BOOTING, [], Policy.FALLBACK, True, (), False),
+        (BOOTING, ABLE, Policy.FAIL, True, (), False),
+        (GONE, [], Policy.HOLD, True, (), False),
+        (GONE, ABLE, Policy.AUTO, True, ("bedrock", "openai"), False),
+        (SICK, ABLE, Policy.AUTO, True, ("bedrock", "openai"), False),
+        (SICK, [], Policy.HOLD, True, (), False),
+    ],
+)
+def test_without_a_pod_the_policy_decides(
+    pod: PodView,
+    others: list[Alternative],
+    policy: Policy,
+    is_stream: bool,
+    attempts: tuple[str, ...],
+    is_held: bool,
+) -> None:
+    assert planned(pod, others, policy, is_stream=is_stream) == (attempts, is_held)
+
+
+@pytest.mark.parametrize(
+    "pod", [replace(READY, admission=Admission.BUSY), replace(READY, is_left=True)]
+)
+def test_a_pod_that_must_prove_itself_first_is_asked_last(pod: PodView) -> None:
+    assert planned(pod, ABLE)[0] == ("bedrock", "openai", POD)
+    assert planned(pod, [])[0] == (POD,)
+
+
+def test_everyone_who_is_not_asked_has_a_reason() -> None:
+    others = [
+        Alternative("a", lack="lacks tools"),
+        Alternative("b", admission=Admission.NO, shut="was refused"),
+        Alternative("c", admission=Admission.BUSY),
+        Alternative("d", admission=Admission.TRY),
+    ]
+    decided = plan(BOOTING, others, policy=Policy.AUTO, is_stream=False)
+    assert decided.attempts == ("d",)
+    assert decided.excluded == (
+        Exclusion(POD, "The pod is BOOTING."),
+        Exclusion("a", "lacks tools"),
+        Exclusion("b", "was refused"),
+        Exclusion("c", "is being tried by another request"),
     )
+    told = plan(GONE, ABLE[:1], policy=Policy.FAIL, is_stream=False).excluded
+    assert told[1] == Exclusion("bedrock", "is not asked: the policy is fail")
 
 
-def test_while_nobody_is_ready_the_answer_says_what_the_pod_does() -> None:
-    decided = plan(url=None, message="BOOTING", retry_after=5, directives=NO_DIRECTIVES)
-    assert decided == Refuse(503, "BOOTING", "pod_not_ready", 5)
-
-
-def test_only_if_cached_asks_nobody() -> None:
-    decided = plan(
-        url="http://pod", message="", retry_after=5, directives=Directives(only_if_cached=True)
-    )
-    assert isinstance(decided, Refuse)
-    assert (decided.status, decided.retry_after) == (504, None)
+@pytest.mark.parametrize(
+    ("pod", "others", "refusal"),
+    [
+        (BOOTING, [], Refuse(503, "The pod is BOOTING.", "pod_not_ready", 5)),
+        (
+            GONE,
+            UNABLE,
+            Refuse(503, "There is no pod. bedrock lacks images.", "nobody_can_answer", 30),
+        ),
+        (SICK, [], Refuse(503, "The pod is not asked: connection refused.", "pod_not_ready", 4)),
+        (
+            replace(SICK, shut="shut by hand", shut_seconds=math.inf),
+            [],
+            Refuse(503, "The pod is not asked: shut by hand.", "pod_not_ready", 60),
+        ),
+        (
+            replace(SICK, shut_seconds=0.0),
+            [],
+            Refuse(503, "The pod is not asked: connection refused.", "pod_not_ready", 1),
+        ),
+    ],
+)
+def test_when_nobody_may_be_asked_the_answer_says_why_and_when_to_come_back(
+    pod: PodView, others: list[Alternative], refusal: Refuse
+) -> None:
+    decided = plan(pod, others, policy=Policy.AUTO, is_stream=False)
+    assert not decided.attempts
+    assert refuse(pod, decided) == refusal

@@ -1,0 +1,123 @@
+"""How an attempt ended: whether another upstream is asked, and what its circuit learns of it.
+
+All of this holds while nothing of an answer has gone to the client. After that nobody else is
+asked: an answer of two halves is no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Final
+
+from podman_llm.core.routing import LONGEST_RETRY_AFTER, POD, Exclusion, Refuse
+
+
+class Effect(Enum):
+    """What a circuit learns."""
+
+    GOOD = "good"
+    BAD = "bad"
+    GRAVE = "grave"
+    """As bad, and the next caller would wait for it too."""
+    NONE = "none"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    ANSWERED = "answered"
+    """An answer has begun."""
+    REJECTED = "rejected"
+    """The request is at fault, and would be anywhere; the client is told in the server's words."""
+    MISPLACED = "misplaced"
+    """A 4xx about our key, our name for the model or an edge's route, not about the request."""
+    OVERLOADED = "overloaded"
+    """It works, and has too much to do."""
+    ERROR = "error"
+    """A 5xx."""
+    BROKE = "broke"
+    """An answer that stopped, or said that it failed, before its first content."""
+    SILENT = "silent"
+    """No content in time."""
+    UNREACHABLE = "unreachable"
+    """Nobody was there."""
+
+    @property
+    def fails_over(self) -> bool:
+        """Whether another upstream may do better."""
+        return self not in {Outcome.ANSWERED, Outcome.REJECTED}
+
+    @property
+    def effect(self) -> Effect:
+        """What the circuit learns."""
+        return _EFFECTS[self]
+
+
+_EFFECTS: Final = {
+    Outcome.ANSWERED: Effect.GOOD,
+    Outcome.REJECTED: Effect.NONE,
+    Outcome.MISPLACED: Effect.BAD,
+    Outcome.OVERLOADED: Effect.NONE,
+    Outcome.ERROR: Effect.BAD,
+    Outcome.BROKE: Effect.BAD,
+    Outcome.SILENT: Effect.BAD,
+    Outcome.UNREACHABLE: Effect.GRAVE,
+}
+_RETRY_SECONDS: Final = 2
+_OVERLOAD: Final = 429
+_SERVER_ERROR: Final = 500
+_CLIENT_ERROR: Final = 400
+_ABOUT_US: Final = frozenset({401, 403, 404})
+
+
+def judge_status(status: int, *, is_pod: bool, is_page: bool) -> Outcome:
+    """The outcome that a status tells; ``is_page``: it came with HTML.
+
+    A model server speaks JSON. A page is an edge's word that it does not know the pod (RunPod's
+    says 404), and a fallback's 401, 403 and 404 are about a key and a name that are ours.
+    """
+    if status == _OVERLOAD:
+        return Outcome.OVERLOADED
+    if status >= _SERVER_ERROR:
+        return Outcome.ERROR
+    if status < _CLIENT_ERROR:
+        return Outcome.ANSWERED
+    is_about_us = is_page if is_pod else status in _ABOUT_US
+    return Outcome.MISPLACED if is_about_us else Outcome.REJECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One attempt that was made. ``retry_after`` is what its upstream asked for, in seconds."""
+
+    served_by: str
+    outcome: Outcome
+    why: str = ""
+    retry_after: int | None = None
+    is_pod: bool = False
+
+
+def trail(tried: Sequence[Tried]) -> str:
+    """The attempts as a header: a list of names with their outcomes (RFC 9651)."""
+    return ", ".join(f"{one.served_by};outcome={one.outcome}" for one in tried)
+
+
+def fallback_reason(tried: Sequence[Tried], excluded: Sequence[Exclusion]) -> str:
+    """Why it was not the pod, as a header."""
+    pod = [f"{one.outcome}: {one.why}" for one in tried if one.is_pod]
+    pod += [one.why for one in excluded if one.name == POD]
+    text = pod[0] if pod else "the pod is being tried by another request"
+    return "".join(character if " " <= character <= "~" else " " for character in text)
+
+
+def all_failed(tried: Sequence[Tried], excluded: Sequence[Exclusion]) -> Refuse:
+    """What to say when all were asked in vain, each with its reason."""
+    said = [f"{one.served_by}: {one.why.rstrip('.')}." for one in tried]
+    unasked = [one.why if one.name == POD else f"{one.name} {one.why}." for one in excluded]
+    is_overload = all(one.outcome is Outcome.OVERLOADED for one in tried)
+    waits = [one.retry_after for one in tried if one.retry_after is not None]
+    wait = min(max(1, *waits), LONGEST_RETRY_AFTER) if waits else _RETRY_SECONDS
+    message = " ".join(["Nobody answered.", *said, *unasked])
+    return Refuse(_OVERLOAD if is_overload else 503, message, "all_failed", wait)

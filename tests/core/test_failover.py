@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from podman_llm.core.failover import (
+    Effect,
+    Outcome,
+    Tried,
+    all_failed,
+    fallback_reason,
+    judge_status,
+    trail,
+)
+from podman_llm.core.routing import POD, Exclusion, Refuse
+
+REFUSED = Tried("pod/abc", Outcome.UNREACHABLE, "connection refused", is_pod=True)
+SLOW_DOWN = Tried("bedrock/claude", Outcome.OVERLOADED, "status 429", retry_after=7)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_pod", "is_page", "outcome"),
+    [
+        (200, True, False, Outcome.ANSWERED),
+        (304, True, False, Outcome.ANSWERED),
+        (400, True, False, Outcome.REJECTED),
+        (400, False, False, Outcome.REJECTED),
+        (401, True, False, Outcome.REJECTED),
+        (401, False, False, Outcome.MISPLACED),
+        (404, True, False, Outcome.REJECTED),
+        (404, True, True, Outcome.MISPLACED),
+        (404, False, False, Outcome.MISPLACED),
+        (429, True, False, Outcome.OVERLOADED),
+        (500, True, False, Outcome.ERROR),
+        (502, True, True, Outcome.ERROR),
+        (503, False, False, Outcome.ERROR),
+    ],
+)
+def test_a_status_tells_the_outcome(
+    status: int, is_pod: bool, is_page: bool, outcome: Outcome
+) -> None:
+    assert judge_status(status, is_pod=is_pod, is_page=is_page) is outcome
+
+
+def test_only_what_the_request_itself_got_is_final() -> None:
+    final = {outcome for outcome in Outcome if not outcome.fails_over}
+    assert final == {Outcome.ANSWERED, Outcome.REJECTED}
+
+
+def test_every_outcome_has_its_effect_and_a_bad_request_or_much_to_do_has_none() -> None:
+    by_effect = {effect: {o for o in Outcome if o.effect is effect} for effect in Effect}
+    assert by_effect[Effect.GOOD] == {Outcome.ANSWERED}
+    assert by_effect[Effect.NONE] == {Outcome.REJECTED, Outcome.OVERLOADED}
+    assert by_effect[Effect.GRAVE] == {Outcome.UNREACHABLE}
+
+
+def test_the_trail_names_each_attempt() -> None:
+    tried = [REFUSED, Tried("openai/gpt", Outcome.ANSWERED)]
+    assert trail(tried) == "pod/abc;outcome=unreachable, openai/gpt;outcome=answered"
+
+
+def test_the_reason_is_the_pods_and_fit_for_a_header() -> None:
+    assert fallback_reason([REFUSED], ()) == "unreachable: connection refused"
+    assert fallback_reason([], [Exclusion(POD, "It is\nBOOTING\u2026")]) == "It is BOOTING "
+    assert "tried by another" in fallback_reason([], [])
+
+
+def test_when_all_fail_each_attempt_is_told_with_its_reason() -> None:
+    told = all_failed([REFUSED, SLOW_DOWN], [Exclusion("openai", "lacks tools")])
+    message = (
+        "Nobody answered. pod/abc: connection refused. bedrock/claude: status 429."
+        " openai lacks tools."
+    )
+    assert told == Refuse(503, message, "all_failed", 7)
+
+
+def test_when_all_have_too_much_to_do_that_is_what_is_said() -> None:
+    told = all_failed([SLOW_DOWN], [Exclusion(POD, "The pod is BOOTING.")])
+    assert (told.status, told.retry_after) == (429, 7)
+    assert told.message.endswith("The pod is BOOTING.")
+
+
+def test_nobody_is_sent_away_for_longer_than_clients_wait() -> None:
+    patient = Tried("a", Outcome.OVERLOADED, "status 429", retry_after=3600)
+    assert all_failed([patient], ()).retry_after == 60
+    assert all_failed([REFUSED], ()).retry_after == 2
