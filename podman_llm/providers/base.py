@@ -77,6 +77,10 @@ class Provider(Protocol):
     def keyed(self) -> bool:
         """Whether pods made here demand the per-pod key."""
 
+    @property
+    def guarded(self) -> bool:
+        """Whether pods made here end themselves at PLLM_DEADLINE, as they say in their log."""
+
     def gpus(self) -> Sequence[GpuOffer]:
         """The live GPU catalog.
 

@@ -93,6 +93,11 @@ class LocalProvider:
         """Any command may serve, and most cannot be told a key; the port is loopback's."""
         return False
 
+    @property
+    def guarded(self) -> bool:
+        """Any command may serve, and none of them costs rent."""
+        return False
+
     def gpus(self) -> Sequence[GpuOffer]:
         """Nothing is for rent here."""
         return ()

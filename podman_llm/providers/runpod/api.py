@@ -37,8 +37,8 @@ def pod_path(pod_id: str) -> str:
     return f"/v2/pods/{quote(pod_id, safe='')}"
 
 
-def create_body(request: CreateRequest, boot: str) -> dict[str, Any]:
-    """The body of ``POST /v2/pods``.
+def create_body(request: CreateRequest, entrypoint: Sequence[str]) -> dict[str, Any]:
+    """The body of ``POST /v2/pods``; ``entrypoint`` is argv before the command.
 
     ``disk`` and ``gpu.count`` are optional on paper, and without them no machine is ever found.
     """
@@ -52,7 +52,7 @@ def create_body(request: CreateRequest, boot: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "name": request.name,
         "image": spec.image,
-        "entrypoint": ["python3", "-c", boot],
+        "entrypoint": list(entrypoint),
         "cmd": [part.replace("{gpu_count}", str(place.gpu_count)) for part in spec.command],
         "disk": spec.disk_gb,
         "env": env,

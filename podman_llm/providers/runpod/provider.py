@@ -55,6 +55,11 @@ class RunpodProvider:
         return "runpod"
 
     @property
+    def guarded(self) -> bool:
+        """A pod bills until somebody ends it, and inside it runs a guard that does."""
+        return True
+
+    @property
     def keyed(self) -> bool:
         """A pod's port is open to the world, so its server always demands the key."""
         return True
@@ -81,8 +86,7 @@ class RunpodProvider:
 
     def create(self, request: CreateRequest) -> CreateOutcome:
         """POST once, on a connection of its own."""
-        boot = files("podman_llm.providers.runpod").joinpath("boot.py").read_text("utf-8")
-        body = api.create_body(request, boot)
+        body = api.create_body(request, entrypoint())
         reply = self._client.call("POST", "/v2/pods", payload=body, fresh=True)
         return create_outcome(reply, self._endpoint)
 
@@ -156,3 +160,10 @@ class RunpodProvider:
     def account(self) -> Account:
         """Balance and spend rate, as far as GraphQL still tells them."""
         return graphql.account(self._client)
+
+
+def entrypoint() -> tuple[str, ...]:
+    """What runs first in a pod: the guard, which starts the rest."""
+    room = files("podman_llm.providers.runpod")
+    guard, boot = (room.joinpath(name).read_text("utf-8") for name in ("guard.py", "boot.py"))
+    return ("python3", "-c", guard, boot)

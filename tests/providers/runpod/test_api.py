@@ -212,7 +212,7 @@ def requests() -> list[CreateRequest]:
 
 @pytest.mark.parametrize("request_", requests())
 def test_every_body_is_as_published(request_: CreateRequest, validator: Any) -> None:
-    body = api.create_body(request_, "boot")
+    body = api.create_body(request_, ("python3", "-c", "boot"))
     # RunPod added these two to the API after it published the document that is recorded here.
     assert body.pop("entrypoint") == ["python3", "-c", "boot"]
     assert body.pop("cmd")[:2] == ["vllm", "serve"]
@@ -222,7 +222,7 @@ def test_every_body_is_as_published(request_: CreateRequest, validator: Any) -> 
 
 
 def test_disk_and_gpu_count_are_always_sent() -> None:
-    body = api.create_body(request_for("a"), "boot")
+    body = api.create_body(request_for("a"), ())
     assert body["disk"] == 40
     assert body["gpu"] == {"id": "NVIDIA L40S", "count": 1, "minCudaVersion": "12.8"}
 
@@ -230,12 +230,12 @@ def test_disk_and_gpu_count_are_always_sent() -> None:
 def test_the_command_is_told_how_many_gpus_this_candidate_has() -> None:
     request = request_for("a")
     four = replace(request, candidate=replace(request.candidate, gpu_count=4))
-    assert api.create_body(four, "boot")["cmd"][-2:] == ["--tensor-parallel-size", "4"]
+    assert api.create_body(four, ())["cmd"][-2:] == ["--tensor-parallel-size", "4"]
 
 
 def test_the_environment_carries_the_hash_of_the_key_and_the_markers() -> None:
     request = request_for("a")
-    env = api.create_body(request, "boot")["env"]
+    env = api.create_body(request, ())["env"]
     assert env == {**request.env, "PLLM_KEY_SHA256": request.api_key_sha256}
     assert "PLLM_KEY_SHA256" not in request.env
 
@@ -243,11 +243,11 @@ def test_the_environment_carries_the_hash_of_the_key_and_the_markers() -> None:
 def test_a_network_volume_keeps_the_weights() -> None:
     request = request_for("a")
     kept = replace(request, spec=replace(request.spec, network_volume_id="vol1"))
-    body = api.create_body(kept, "boot")
+    body = api.create_body(kept, ())
     assert body["mounts"] == {"network": [{"volumeId": "vol1", "path": "/workspace"}]}
     assert body["env"]["HF_HOME"] == "/workspace/huggingface"
     elsewhere = replace(kept, env={"HF_HOME": "/workspace/mine"})
-    assert api.create_body(elsewhere, "boot")["env"]["HF_HOME"] == "/workspace/mine"
+    assert api.create_body(elsewhere, ())["env"]["HF_HOME"] == "/workspace/mine"
 
 
 def test_an_id_cannot_leave_its_place_in_the_path() -> None:

@@ -104,6 +104,24 @@ def test_the_key_opens_and_nothing_else_does(tmp_path: Path) -> None:
     assert statuses(scopes, tmp_path) == ["200", "200", *["401"] * 6]
 
 
+@pytest.mark.parametrize(("key", "is_heard"), [(KEY, True), ("wrong", False)])
+def test_only_who_has_the_key_keeps_a_lease_alive(
+    tmp_path: Path, key: str, *, is_heard: bool
+) -> None:
+    sign = tmp_path / "heartbeat"
+    scopes = [http("/health"), http("/v1/models", ("authorization", f"Bearer {key}"))]
+    boot_with(tmp_path, "vllm", scopes=scopes, PLLM_KEY_SHA256=DIGEST, PLLM_HEARTBEAT=str(sign))
+    assert sign.exists() is is_heard
+
+
+def test_a_heartbeat_that_cannot_be_written_shuts_nobody_out(tmp_path: Path) -> None:
+    scopes = [http("/v1/models", ("authorization", f"Bearer {KEY}"))]
+    nowhere = str(tmp_path / "missing" / "heartbeat")
+    env = {"PLLM_KEY_SHA256": DIGEST, "PLLM_HEARTBEAT": nowhere}
+    done = boot_with(tmp_path, "vllm", scopes=scopes, **env)
+    assert json.loads(done.stdout.splitlines()[-1])["sent"][0][0]["status"] == "200"
+
+
 def test_health_is_open_and_every_other_way_in_is_shut(tmp_path: Path) -> None:
     scopes = [
         http("/health"),

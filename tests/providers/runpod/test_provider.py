@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,7 +21,7 @@ from podman_llm.core.sight import (
     Unknown,
 )
 from podman_llm.errors import ProviderRefused, ProviderUnreachable
-from podman_llm.providers.runpod.provider import RunpodProvider
+from podman_llm.providers.runpod.provider import RunpodProvider, entrypoint
 from tests.contracts.provider import request_for
 from tests.providers.runpod.conftest import API, KEY, html, pod_document, problem
 
@@ -50,8 +49,7 @@ def test_one_post_makes_one_pod(
     assert len(canned.calls) == 1
     raw = canned.calls[0].request.body or b""
     assert KEY not in str(raw)
-    boot = files("podman_llm.providers.runpod").joinpath("boot.py").read_text("utf-8")
-    assert json.loads(raw)["entrypoint"] == ["python3", "-c", boot]
+    assert json.loads(raw)["entrypoint"] == list(entrypoint())
 
 
 @pytest.mark.parametrize("answer", [LOST, html(502), problem(500, "internal server error")])
