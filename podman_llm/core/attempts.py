@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from podman_llm.core import lease, naming
+from podman_llm.core.budget import affordable_until
 from podman_llm.core.deeds import Planned
 from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, RateInterval, Transition
 from podman_llm.core.wording import place
 from podman_llm.core.world import Decision, Verdict, World
+
+_WHOLE_SECONDS: Final = 1.0  # a hard deadline without extension is rounded down by up to this
 
 
 class _Fresh(TypedDict):
@@ -20,6 +23,7 @@ class _Fresh(TypedDict):
     soft_deadline: float
     first_deadline: float
     hard_deadline: float
+    is_cut_short: bool
     sent: ClockReading | None
     rates: tuple[RateInterval, ...]
     absences: tuple[tuple[float, int], ...]
@@ -40,7 +44,7 @@ def first_intent(world: World, plan: Planned, *, attempt: int, billed_before: in
         billed_before=billed_before,
         keyed=world.is_keyed,
         transitions=(Transition(Phase.INTENT, world.reading.wall, f"first {place(first)}"),),
-        **_fresh(world, plan.spec.model_store_id),
+        **_fresh(world, plan.spec.model_store_id, first),
     )
 
 
@@ -53,7 +57,7 @@ def planned_anew(world: World, plan: Planned) -> PodRecord:
         candidate=first,
         candidates=tuple(others),
         refusals=(),
-        **_fresh(world, plan.spec.model_store_id),
+        **_fresh(world, plan.spec.model_store_id, first),
     )
 
 
@@ -76,7 +80,7 @@ def next_attempt(
         candidates=candidates,
         attempt=record.attempt + 1,
         billed_before=record.billed_before if billed_before is None else billed_before,
-        **_fresh(world, record.spec.model_store_id),
+        **_fresh(world, record.spec.model_store_id, candidate),
     )
 
 
@@ -85,15 +89,23 @@ def cancel(world: World, why: str, verdict: Verdict | None = None) -> Decision:
     return world.moved(Phase.CANCELLED, why).remember(waiting=None, verdict=verdict).stay(why, 0.0)
 
 
-def _fresh(world: World, model: str) -> _Fresh:
+def _fresh(world: World, model: str, candidate: Candidate) -> _Fresh:
     limits, start = world.limits, world.reading.wall
-    ends = lease.deadlines(start, runtime=limits.runtime, extension=limits.max_extension)
+    ends = lease.deadlines(
+        start,
+        runtime=limits.runtime,
+        extension=limits.max_extension,
+        affordable_until=affordable_until(
+            limits.caps, world.spent, candidate.price_per_hour, start
+        ),
+    )
     return {
         "name": naming.make(owner=world.owner, model=model, token=world.token, deadline=ends.hard),
         "intent": world.reading,
         "soft_deadline": ends.soft,
         "first_deadline": ends.soft,
         "hard_deadline": ends.hard,
+        "is_cut_short": ends.soft < start + limits.runtime - _WHOLE_SECONDS,
         "sent": None,
         "rates": (),
         "absences": (),

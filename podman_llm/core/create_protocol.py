@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from podman_llm.core import backoff, lease, naming
+from podman_llm.core import backoff, budget, lease, naming
 from podman_llm.core.absence import absences, is_propagated
 from podman_llm.core.attempts import cancel, next_attempt
 from podman_llm.core.intent import wait_or_cancel
@@ -62,6 +62,8 @@ def _unwanted(world: World) -> Decision | None:
         return world.stop(StopReason.USER, "asked to end")
     if world.record.generation != world.wish.generation:
         return world.stop(StopReason.SUPERSEDED, "something else is wanted")
+    if out := budget.exhausted(world.limits.caps, world.spent, world.record, world.now):
+        return world.stop(StopReason.BUDGET, out)
     if lease.expiry(world.record, world.now):
         return world.stop(StopReason.EXPIRY, "the time asked for is over")
     return None

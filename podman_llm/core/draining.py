@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from podman_llm.core import lease
+from podman_llm.core import budget, lease
 from podman_llm.core.pod import Phase, StopReason
 from podman_llm.core.wording import duration
 from podman_llm.core.world import Decision, World
@@ -14,15 +14,10 @@ DRAIN_LEAST: Final = 2.0
 
 
 def unwanted(world: World) -> Decision | None:
-    """The beginning of the end, if a deadline has passed or the person wants no such pod."""
+    """The beginning of the end, if money or time is over or the person wants no such pod."""
     record, wish = world.record, world.wish
-    match lease.expiry(record, world.now):
-        case lease.Expiry.HARD:
-            return world.stop(StopReason.EXPIRY, "its hard deadline has passed")
-        case lease.Expiry.SOFT:
-            return _end_gently(world, StopReason.EXPIRY, "the time asked for is over")
-        case None:
-            pass
+    if ended := _over(world):
+        return ended
     if not wish.is_up and wish.now:
         return world.stop(StopReason.USER, "asked to end now")
     if not wish.is_up:
@@ -30,6 +25,18 @@ def unwanted(world: World) -> Decision | None:
     if record.generation != wish.generation:
         return _end_gently(world, StopReason.SUPERSEDED, "something else is wanted")
     return None
+
+
+def _over(world: World) -> Decision | None:
+    if out := budget.exhausted(world.limits.caps, world.spent, world.record, world.now):
+        return world.stop(StopReason.BUDGET, out)
+    match lease.expiry(world.record, world.now):
+        case lease.Expiry.HARD:
+            return world.stop(StopReason.EXPIRY, "its hard deadline has passed")
+        case lease.Expiry.SOFT:
+            return _end_gently(world, StopReason.EXPIRY, "the time asked for is over")
+        case None:
+            return None
 
 
 def _end_gently(world: World, reason: StopReason, detail: str) -> Decision:

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from podman_llm.core import lease
 from podman_llm.core.attempts import cancel, planned_anew
+from podman_llm.core.budget import affordable_until, refusal
 from podman_llm.core.deeds import CreatePod, MakePlan, PlanFailed, Planned
 from podman_llm.core.listing import ours
 from podman_llm.core.pod import Phase, RateInterval, WaitCause
-from podman_llm.core.verdicts import no_list, no_plan, nothing_free
+from podman_llm.core.verdicts import no_list, no_plan, nothing_free, over_cap
 from podman_llm.core.waiting import put_off, remaining, waiting_line
 from podman_llm.core.wording import duration, place
 from podman_llm.core.world import BLIND_ALARM, Decision, World
@@ -17,7 +18,7 @@ from podman_llm.core.world import BLIND_ALARM, Decision, World
 
 def decide_intent(world: World) -> Decision:
     """The one place where a request may begin, or be dropped for free."""
-    return _dropped(world) or _put_off(world) or _not_yet(world) or _send(world)
+    return _dropped(world) or _put_off(world) or _not_yet(world) or _over_cap(world) or _send(world)
 
 
 def _dropped(world: World) -> Decision | None:
@@ -53,6 +54,34 @@ def _not_yet(world: World) -> Decision | None:
     if others := ours(world.view, world.owner):
         return world.stay(f"waiting until pod {others[0].pod_id} of ours has ended")
     return None
+
+
+def _over_cap(world: World) -> Decision | None:
+    """A place that a cap forbids is passed over for one that it allows; else it is refused."""
+    record = world.record
+    places = (record.candidate, *record.candidates)
+    why = [
+        refusal(world.limits.caps, world.spent, one.price_per_hour, world.view.pods, world.now)
+        for one in places
+    ]
+    if not why[0]:
+        return _short_of_money(world)
+    allowed = tuple(one for one, no in zip(places, why, strict=True) if not no)
+    if not allowed:
+        return cancel(world, f"refused: {why[0]}", over_cap(world, why[0]))
+    replaced = world.remember(record=planned_anew(world, Planned(record.spec, allowed)))
+    return replaced.stay(f"passed over {place(places[0])}: {why[0]}", 0.0)
+
+
+def _short_of_money(world: World) -> Decision | None:
+    """What another pod has cost since the intent shortens the lease, which is part of the name."""
+    record = world.record
+    rate = record.candidate.price_per_hour
+    if affordable_until(world.limits.caps, world.spent, rate, world.now) >= record.hard_deadline:
+        return None
+    again = Planned(record.spec, (record.candidate, *record.candidates))
+    shorter = world.remember(record=planned_anew(world, again))
+    return shorter.stay("less money is left than before; shortening its lease", 0.0)
 
 
 def conclude_plan(world: World, outcome: Planned | PlanFailed) -> Decision:

@@ -45,6 +45,9 @@ def _rates(record: PodRecord, price: float | None, now: float) -> tuple[RateInte
     """The price list with the provider's own word; a 0 is how stopped pods look, not a price."""
     if not price or price == record.cost_per_hour:
         return record.rates
+    if record.running_at is None and price > record.cost_per_hour:
+        # The catalog's guess was low from the start, not from now on.
+        return (*record.rates[:-1], replace(record.rates[-1], usd_per_hour=price))
     return (*record.rates, RateInterval(now, price))
 
 

@@ -45,12 +45,14 @@ class Traffic:
     is_known: bool
 
 
-def deadlines(start: float, *, runtime: float, extension: float) -> Deadlines:
+def deadlines(
+    start: float, *, runtime: float, extension: float, affordable_until: float = math.inf
+) -> Deadlines:
     """The deadlines of a pod asked for at ``start``; ``extension`` is the most ``extend`` may add.
 
-    Boot counts, because it is billed.
+    Boot counts, because it is billed. No deadline is later than the money lasts.
     """
-    hard = float(math.floor(start + runtime + extension))
+    hard = float(math.floor(min(start + runtime + extension, affordable_until)))
     return Deadlines(soft=min(start + runtime, hard), hard=hard)
 
 

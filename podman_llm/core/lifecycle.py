@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from podman_llm.core import create_protocol, ending, intent, readiness, rest, serving
+from podman_llm.core import create_protocol, ending, intent, notices, readiness, rest, serving
 from podman_llm.core.deeds import LogTail, Outcome, PlanFailed, Planned
 from podman_llm.core.pod import Phase
 from podman_llm.core.sight import (
@@ -55,7 +55,7 @@ def decide(world: World) -> Decision:
     record = world.book.record
     if record is None or not record.is_open:
         return rest.decide_rest(world)
-    return DECISIONS[record.phase](_follow(world))
+    return DECISIONS[record.phase](_warn(_follow(world)))
 
 
 def conclude(world: World, outcome: Outcome) -> Decision:
@@ -82,3 +82,10 @@ def _follow(world: World) -> World:
     if not (wish.is_up and is_same and record.phase in _FOLLOWING):
         return world
     return world.remember(record=replace(record, generation=wish.generation))
+
+
+def _warn(world: World) -> World:
+    """What a person should know of the end that is coming; each thing once."""
+    told = world.book.notices
+    new = notices.due(world.record, world.now, caps=world.limits.caps, spent=world.spent, told=told)
+    return world.remember(notices=notices.remembered(told, new)) if new else world

@@ -220,7 +220,7 @@ class PodRecord:
     then on its absence means something. ``absences`` are the times and sizes of the first and the
     latest of an unbroken run of valid lists without it. ``billed_before`` counts earlier attempts
     of this generation that may have cost money. ``refusals`` says what the candidates tried so far
-    in this round answered.
+    in this round answered. ``is_cut_short`` says that a budget ends it before the time asked for.
     """
 
     name: str
@@ -257,6 +257,7 @@ class PodRecord:
     refusals: tuple[tuple[Refusal, str], ...] = ()
     evidence: Evidence | None = None
     transitions: tuple[Transition, ...] = field(default=())
+    is_cut_short: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -269,9 +270,13 @@ class PodRecord:
         return self.rates[-1].usd_per_hour if self.rates else 0.0
 
     def spent(self, now: float) -> float:
-        """USD from the POST until ``now``, or until proof of absence once there is one."""
+        """USD from the POST until ``now``, or until proof of absence once there is one.
+
+        A request that is proved to have made no pod cost nothing.
+        """
         until = self.evidence.at if self.evidence else now
-        if self.phase is Phase.CANCELLED or not self.rates:
+        is_phantom = self.evidence is not None and self.evidence.kind == "never_appeared"
+        if self.phase is Phase.CANCELLED or is_phantom or not self.rates:
             return 0.0
         ends = [interval.since for interval in self.rates[1:]] + [until]
         return sum(

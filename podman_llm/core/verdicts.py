@@ -121,6 +121,12 @@ def no_plan(world: World, outcome: PlanFailed) -> Verdict:
     return _verdict(world, outcome.exit_code, outcome.message, outcome.hint)
 
 
+def over_cap(world: World, why: str) -> Verdict:
+    """A cap of the person's own forbids it."""
+    hint = "Nothing was rented. `podman-llm cost` shows what was spent; the group `budget` caps it."
+    return _verdict(world, _REFUSED, f"A cap forbids it: {why}", hint)
+
+
 def no_list(world: World) -> Verdict:
     """What runs could not be found out for too long."""
     message = f"What runs is unknown since {duration(world.blind_for)}: {world.view.why}"

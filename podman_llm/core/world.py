@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from podman_llm.core.budget import NO_CAPS, NOTHING_SPENT, Caps, Spent
 from podman_llm.core.deeds import Deed, Nothing
 from podman_llm.core.lease import Traffic, pod_time
 from podman_llm.core.listing import ListView
 from podman_llm.core.moves import advance
+from podman_llm.core.notices import Notice
 from podman_llm.core.pod import ClockReading, Phase, PodRecord, StopReason, Waiting
 from podman_llm.core.sight import Sight
 from podman_llm.core.wording import duration, progress
@@ -41,17 +43,22 @@ class Limits:
     settle: float
     quarantine: float
     poll: float
+    caps: Caps = NO_CAPS
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What the person wants. ``now`` means without waiting for requests in flight."""
+    """What the person wants. ``now`` means without waiting for requests in flight.
+
+    ``adopt`` is the id of a pod of ours to take over instead of making one.
+    """
 
     generation: int
     is_up: bool
     now: bool
     extended_seconds: float
     model: str
+    adopt: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class Book:
     ``record`` is the open one, or else the one closed last. ``is_rebuilding`` says that the past
     was lost: pods of ours found now are taken over instead of ended. ``quarantine_until`` (wall)
     forbids creating, because a request of that lost past may still turn into a pod. ``orphan_at``
-    is when a pod of ours without a record was last seen.
+    is when a pod of ours without a record was last seen. ``notices`` are the warnings given.
     """
 
     record: PodRecord | None = None
@@ -81,6 +88,7 @@ class Book:
     is_rebuilding: bool = False
     quarantine_until: float | None = None
     orphan_at: float | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ class World:
     key that is derived from their name. ``sight`` is the look by id at the record's pod.
     ``strikes`` counts answers of the same bad kind in a row: probes that were definitely not
     ready, or orders to end that did not get through. ``blind_for`` is how many seconds there has
-    been no valid list.
+    been no valid list. ``spent`` is what all pods but the record's cost, None if it is unknown.
     """
 
     reading: ClockReading
@@ -118,6 +126,7 @@ class World:
     is_keyed: bool = False
     strikes: int = 0
     blind_for: float = 0.0
+    spent: Spent | None = NOTHING_SPENT
 
     @property
     def record(self) -> PodRecord:

@@ -39,7 +39,7 @@ def test_every_failure_says_what_happened_what_it_cost_and_what_to_do(reason: St
     assert verdict
     assert verdict.message == (
         "The pod pod1 on NVIDIA L4 was ended: it did something. "
-        "It is proved gone and cost about $0.500. That was attempt 3, and the last."
+        "It is proved gone and cost about $0.5000. That was attempt 3, and the last."
     )
     assert verdict.hint
     assert verdict.exit_code == (8 if reason is StopReason.PRICE else 1)
