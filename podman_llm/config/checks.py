@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from podman_llm.config.model_store import bundled, find_model, is_hub_id
 from podman_llm.config.models import Settings
+from podman_llm.core.routing import POD
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _KEYS_FILE_NEEDED = (
     "proxy.api_keys_file must name a file with the keys that clients may use, one per line"
 )
+_BACKENDS = "fallback.backends"
 _EXAMPLE_COMMAND = 'a list such as ["vllm", "serve", "{model}", "--port", "{port}"]'
 
 
@@ -24,6 +26,7 @@ def problems(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _provider(settings)
     yield from _placement(settings)
     yield from _patterns(settings)
+    yield from _fallbacks(settings)
 
 
 def names_no_model(settings: Settings) -> bool:
@@ -98,3 +101,15 @@ def _patterns(settings: Settings) -> Iterator[tuple[str, str]]:
             re.compile(pattern)
         except re.error as err:
             yield "cache.volatile_patterns", f"`{pattern}` is no regular expression: {err}"
+
+
+def _fallbacks(settings: Settings) -> Iterator[tuple[str, str]]:
+    taken = {POD}
+    for backend in settings.fallback.backends:
+        if backend.name in taken:
+            yield _BACKENDS, f"the name {backend.name!r} is taken; each needs one of its own"
+        taken.add(backend.name)
+        if not backend.models:
+            yield _BACKENDS, f'{backend.name}.models is empty; {{"*": "a-model"}} takes every name'
+        if backend.kind == "openai" and not _is_web_url(backend.base_url):
+            yield _BACKENDS, f"{backend.name}.base_url must be a URL: https://api.openai.com/v1"

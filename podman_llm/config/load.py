@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from podman_llm.config.checks import names_no_model, problems
 from podman_llm.config.directories import user_cache_dir, user_config_dir
@@ -126,9 +127,22 @@ def _validate(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> Setti
         # As JSON and strictly: "8000" is no port, and a list is a tuple all the same.
         return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)
     except ValidationError as err:
-        wrong = dict.fromkeys(_key_of(tuple(error["loc"])) for error in err.errors())
-        _raise_if_any([_refusal(key, values[key], origins[key]) for key in wrong])
+        sentences = [_sentence(error, values, origins) for error in err.errors()]
+        _raise_if_any(list(dict.fromkeys(sentences)))
         raise
+
+
+def _sentence(error: ErrorDetails, values: Mapping[str, Any], origins: Mapping[str, Origin]) -> str:
+    key = _key_of(tuple(error["loc"]))
+    within = error["loc"][key.count(".") + 1 :]
+    if not any(isinstance(part, int) for part in within[:-1]):
+        return _refusal(key, values[key], origins[key])
+    # A field of an object in a list: the list as a whole would say too little.
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in within)
+    if error["type"] == "extra_forbidden":
+        advice = _NO_PLACE if _NAMES_A_SECRET.search(path) else ""
+        return f"{origins[key]}: there is no setting {key}{path}.{advice}"
+    return f"{origins[key]}: {key}{path}: {error['msg']}."
 
 
 def _key_of(location: tuple[int | str, ...]) -> str:

@@ -12,6 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from podman_llm.core.abilities import Ability
+from podman_llm.core.completion import Endpoint
+from podman_llm.core.routing import Policy
+
 Seconds = Annotated[float, Field(ge=0)]
 Cloud = Literal["SECURE", "COMMUNITY"]
 
@@ -105,6 +109,8 @@ class ProxySettings(_Group):
     """Longest silence of the upstream within one answer."""
     drain_seconds: Seconds = 30
     """How long a stopping worker lets answers finish."""
+    linger_seconds: Seconds = 2
+    """How long a call goes on whose client left: one that asks the same again finds it running."""
 
 
 class CacheSettings(_Group):
@@ -114,12 +120,79 @@ class CacheSettings(_Group):
     """`all` complete answers, only `deterministic` ones (temperature 0 or a seed), or `off`."""
     ttl_seconds: Annotated[float, Field(gt=0)] | None = None
     """Age at which an answer is asked for again; null means never."""
+    stale_if_error: bool = False
+    """Give an answer past `ttl_seconds` when nobody can give a new one."""
     memory_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     """Memory tier of each worker."""
     max_entry_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
     """A larger answer is relayed but not kept."""
     volatile_patterns: tuple[str, ...] = ()
     """Regular expressions cut from message text for the key only; `kilo` means its message time."""
+
+
+class BackendSettings(_Group):
+    """A service that answers in the pod's place."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    """What it is called in headers, errors and numbers."""
+    kind: Literal["openai", "bedrock"] = "openai"
+    """`openai` for whatever speaks OpenAI's HTTP, `bedrock` for Bedrock's Converse."""
+    models: dict[str, str]
+    """Its model for each name that clients use; the name `*` stands for all others."""
+    base_url: str = "https://api.openai.com/v1"
+    """For `openai`: where it is."""
+    key_name: Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]*$")] | None = None
+    """For `openai`: variable or credential file with its key; null means it needs none."""
+    region: str | None = None
+    """For `bedrock`: the AWS region; null takes that of the environment or of `~/.aws/config`."""
+    abilities: tuple[Ability, ...] = (Ability.TOOLS, Ability.JSON_SCHEMA, Ability.IMAGES)
+    """What it can; a request that needs more is not sent there."""
+    endpoints: tuple[Endpoint, ...] = (Endpoint.CHAT,)
+    """What it answers. Vectors of another model do not fit an index: mind `embeddings`."""
+    context: Annotated[int, Field(ge=1)] | None = None
+    """Its context window in tokens; null means that it is not looked at."""
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    """For `openai`: its name for the limit of a chat's answer; newer models know the first only."""
+
+
+class FallbackSettings(_Group):
+    """Who answers while the pod cannot."""
+
+    backends: tuple[BackendSettings, ...] = ()
+    """Services to ask, in this order."""
+    ttl_seconds: Annotated[float, Field(gt=0)] = 3600
+    """Age at which their answers are asked for again; they are kept apart from the pod's."""
+
+
+class RoutingSettings(_Group):
+    """What happens to a request that the pod cannot answer at once."""
+
+    policy: Policy = Policy.AUTO
+    """`auto`: a fallback that can, else streams wait; `hold`: wait; `fallback`: at once; `fail`."""
+    deadline_seconds: Annotated[float, Field(gt=0)] = 600
+    """Longest time to an answer, all attempts together; for a stream to its first content."""
+    first_content_seconds: Annotated[float, Field(gt=0)] = 120
+    """Longest wait for a stream's first content while somebody else can still be asked."""
+    hold_stream_seconds: Seconds = 270
+    """How long a stream may wait for a pod that is coming; Kilo gives up after 300 s."""
+    hold_body_seconds: Seconds = 50
+    """How long any other request may; it shows no life, and load balancers cut such after 60 s."""
+    quiet_seconds: Seconds = 5
+    """How long a waiting stream can still get an error status; then it is 200 and kept alive."""
+    keepalive_seconds: Annotated[float, Field(gt=0)] = 10
+    """Time between two signs of life in a waiting stream."""
+    show_loading: bool = False
+    """Show in a waiting chat's reasoning what the pod is doing, besides keeping it alive."""
+    failures: Annotated[int, Field(ge=1)] = 3
+    """Failures in a row after which an upstream is left alone; at once if nobody is there."""
+    open_seconds: Annotated[float, Field(gt=0)] = 5
+    """For how long at first; each failed trial makes it four times as long."""
+    longest_open_seconds: Annotated[float, Field(gt=0)] = 60
+    """And at most."""
+    good_calls: Annotated[int, Field(ge=1)] = 2
+    """Calls that must go well before all requests return to an upstream."""
+    settle_seconds: Seconds = 30
+    """How long a conversation that went to a fallback stays there while the pod proves itself."""
 
 
 class Settings(_Group):
@@ -168,6 +241,10 @@ class Settings(_Group):
     """The endpoint on localhost."""
     cache: CacheSettings = CacheSettings()
     """Answers kept."""
+    fallback: FallbackSettings = FallbackSettings()
+    """Who answers while the pod cannot."""
+    routing: RoutingSettings = RoutingSettings()
+    """What happens to a request that the pod cannot answer at once."""
 
     @property
     def boot_timeout_seconds(self) -> float:

@@ -83,7 +83,7 @@ def allowed(key: str) -> str:
 def reference_text() -> str:
     """``docs/configuration.md``."""
     sections = "".join(_section(title, keys) for title, keys in _groups())
-    return f"{_HEADER}{sections}"
+    return f"{_HEADER}{sections}{''.join(_item_sections())}"
 
 
 def _groups() -> Iterator[tuple[str, list[str]]]:
@@ -107,6 +107,23 @@ def _row(key: str, node: dict[str, Any]) -> str:
     return f"| `{key}` | `{default}` | {meaning.replace('|', chr(92) + '|')} |\n"
 
 
+def _item_sections() -> Iterator[str]:
+    """The keys of objects in lists, which have neither a place nor a variable of their own."""
+    schema = Settings.model_json_schema(by_alias=True)
+    for key in dotted_keys():
+        reference = _node(key, schema).get("items", {}).get("$ref", "")
+        item = schema["$defs"].get(reference.rpartition("/")[2], {})
+        if "properties" in item:
+            rows = "".join(_item_row(name, node) for name, node in item["properties"].items())
+            title = f"Each of `{key}`: {item['description'].rstrip('.')}"
+            yield f"\n## {title}\n\n| Key | Default | What it is |\n|---|---|---|\n{rows}"
+
+
+def _item_row(name: str, node: dict[str, Any]) -> str:
+    default = f"`{json.dumps(node['default'])}`" if "default" in node else "(must be given)"
+    return f"| `{name}` | {default} | {node['description']} May be {_words(node)}. |\n"
+
+
 def _node(key: str, schema: dict[str, Any]) -> dict[str, Any]:
     """The part of the schema that describes a dotted key."""
     *groups, name = key.split(".")
@@ -121,12 +138,16 @@ def _words(node: dict[str, Any]) -> str:
     match node:
         case {"anyOf": parts}:
             return " or ".join(_words(part) for part in parts)
+        case {"$ref": reference}:
+            name = str(reference).rpartition("/")[2]
+            return _words(Settings.model_json_schema(by_alias=True)["$defs"][name])
         case {"enum": values}:
             return " or ".join(json.dumps(value) for value in values)
         case {"const": value}:
             return json.dumps(value)
         case {"type": "array", "items": items}:
-            return f"a list of {_words(items)}"
+            words = _words(items)
+            return f"a list of {'objects' if words == 'an object' else words}"
         case _:
             return _simple_words(node)
 
@@ -144,7 +165,7 @@ def _simple_words(node: dict[str, Any]) -> str:
         case "string" if "pattern" in node:
             words = f"text that matches `{node['pattern']}`"
         case kind:
-            words = {"string": "text"}.get(kind, kind)
+            words = {"string": "text", "object": "an object"}.get(kind, kind)
     return words
 
 

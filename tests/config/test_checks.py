@@ -8,6 +8,8 @@ import pytest
 from podman_llm.config.checks import names_no_model, problems
 from podman_llm.config.models import Settings
 
+BACKEND: dict[str, Any] = {"name": "openai", "models": {"*": "gpt"}}
+
 
 def keys(values: dict[str, Any]) -> list[str]:
     return [key for key, _ in problems(Settings.model_validate(values))]
@@ -36,6 +38,11 @@ def test_the_defaults_have_no_problem() -> None:
         ({"provider": {"endpoint_template": "https://{pod_id}"}}, ["provider.endpoint_template"]),
         ({"endpoint": "localhost:8001"}, ["endpoint"]),
         ({"endpoint": "http://[::1"}, ["endpoint"]),
+        ({"fallback": {"backends": [BACKEND]}}, []),
+        ({"fallback": {"backends": [BACKEND, BACKEND]}}, ["fallback.backends"]),
+        ({"fallback": {"backends": [BACKEND | {"name": "pod"}]}}, ["fallback.backends"]),
+        ({"fallback": {"backends": [BACKEND | {"models": {}}]}}, ["fallback.backends"]),
+        ({"fallback": {"backends": [BACKEND | {"base_url": "here"}]}}, ["fallback.backends"]),
         ({"gpu_type_id": []}, ["gpu_type_id"]),
         ({"gpu_type_id": ""}, ["gpu_type_id"]),
         ({"pod": {"clouds": []}}, ["pod.clouds"]),

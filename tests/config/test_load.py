@@ -149,3 +149,22 @@ def test_settings_that_contradict_each_other_are_named_with_their_origin(desk: D
     error = desk.refusal({"use_https": True, "proxy": {"host": "0.0.0.0"}})
     assert "ssl_cert (default): use_https needs it" in error.message
     assert "proxy.host (pod_config.json line 4)" in error.message
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [
+        ({"models": {}}, "fallback.backends[0].name: Field required."),
+        ({"name": "a", "models": {"m": 1}}, "fallback.backends[0].models.m: Input should be"),
+        ({"name": "a", "models": {}, "kind": "x"}, "[0].kind: Input should be 'openai' or"),
+        ({"name": "a", "models": {}, "modles": 1}, "no setting fallback.backends[0].modles."),
+        ({"name": "a", "models": {}, "api_key": "sk-x"}, "Secrets have no place here"),
+    ],
+)
+def test_what_is_wrong_within_a_list_of_objects_is_named(
+    desk: Desk, backend: dict[str, Any], told: str
+) -> None:
+    message = desk.refusal({"fallback": {"backends": [backend]}}).message
+    assert message.startswith("pod_config.json line ")
+    assert told in message
+    assert "sk-x" not in message

@@ -24,6 +24,8 @@ REFERENCE = reference_text().splitlines()
         ("pod.gpu_count", 'a whole number or "auto"'),
         ("pod.max_price_per_hour", "a number above 0 or null"),
         ("pod.min_cuda_version", r"text that matches `^\d+\.\d+$` or null"),
+        ("fallback.backends", "a list of objects"),
+        ("routing.policy", '"auto" or "hold" or "fallback" or "fail"'),
         ("cache.policy", '"all" or "deterministic" or "off"'),
     ],
 )
@@ -50,6 +52,8 @@ def test_the_schema_is_one_and_names_the_variable_of_each_key() -> None:
         ({}, True),
         ({"$schema": "./x", "gpu_type_id": ["a"], "pod": {"gpu_count": "auto"}}, True),
         ({"nginx_port": 1}, False),
+        ({"fallback": {"backends": [{"name": "a", "models": {"*": "b"}}]}}, True),
+        ({"fallback": {"backends": [{"name": "a"}]}}, False),
         ({"proxy_port": 0}, False),
         ({"pod": {"clouds": ["MARS"]}}, False),
     ],
@@ -57,3 +61,10 @@ def test_the_schema_is_one_and_names_the_variable_of_each_key() -> None:
 def test_an_editor_sees_what_we_would_refuse(document: dict[str, Any], is_valid: bool) -> None:
     validator = jsonschema.Draft202012Validator(json_schema())
     assert validator.is_valid(document) is is_valid
+
+
+def test_the_keys_of_objects_in_lists_are_explained_too() -> None:
+    heading = next(i for i, line in enumerate(REFERENCE) if "Each of `fallback.backends`" in line)
+    rows = REFERENCE[heading:]
+    for name, default in (("name", "(must be given)"), ("context", "`null`")):
+        assert any(line.startswith(f"| `{name}` | {default} | ") for line in rows)
