@@ -65,9 +65,19 @@ def proof(world: World) -> Evidence | None:
     if latest - first < world.limits.settle:
         return None
     return Evidence(
-        kind="absent" if record.pod_id else "never_appeared",
+        kind=_kind(world, latest),
         at=world.now,
         list_times=(first, latest),
         list_counts=tuple(count for _, count in record.absences),
         get_status=NOT_FOUND if record.pod_id else None,
     )
+
+
+def _kind(world: World, latest: float) -> str:
+    """Whether there never was a pod, which costs nothing.
+
+    After its deadline that cannot be told any more: it may have come, and ended itself unseen.
+    """
+    record = world.record
+    is_phantom = record.pod_id is None and latest < record.hard_deadline
+    return "never_appeared" if is_phantom else "absent"

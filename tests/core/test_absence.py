@@ -84,6 +84,14 @@ def test_what_never_had_an_id_is_proved_by_lists_alone() -> None:
     assert (evidence.kind, evidence.get_status) == ("never_appeared", None)
 
 
+def test_what_was_only_looked_for_after_its_deadline_may_have_come_and_ended_itself() -> None:
+    late = ((START + 200, 0), (START + 9000, 0))
+    record = {"absences": late, "pod_id": None, "hard_deadline": START + 8999}
+    evidence = proof(world_in(Phase.VERIFYING, record=record, view=listed(), after=9000))
+    assert evidence
+    assert (evidence.kind, evidence.get_status) == ("absent", None)
+
+
 def test_less_than_that_is_none() -> None:
     def proved(**changes: object) -> bool:
         record = {"absences": TWICE, **changes}
