@@ -72,8 +72,8 @@ def reword(body: bytes, endpoint: Endpoint, model: str, wording: Wording) -> byt
         asked = {name: value for name, value in asked.items() if name not in dropped}
         asked |= _plain_messages(asked.get("messages"))
     if endpoint is Endpoint.CHAT and wording.limit_field:
-        limits = [asked.pop(name, None) for name in _LIMITS]
-        asked |= {wording.limit_field: limit for limit in limits[::-1] if limit is not None}
+        if limits := [asked.pop(name) for name in _LIMITS if name in asked]:
+            asked[wording.limit_field] = limits[0]
     return json.dumps(asked, separators=(",", ":")).encode()
 
 
