@@ -33,7 +33,8 @@ def after_restart(record: PodRecord, reading: ClockReading, *, is_older: bool) -
     if not is_older or record.phase not in {Phase.INTENT, Phase.SENT}:
         return record
     if record.phase is Phase.INTENT:
-        rate = RateInterval(now, record.candidate.price_per_hour)
+        # When it left is not known; what it cost is counted from the earliest moment it may have.
+        rate = RateInterval(record.intent.wall, record.candidate.price_per_hour)
         note = "an older state was read: the request may have left"
         record = advance(record, Phase.SENT, now, note, sent=reading, rates=(rate,))
     return advance(record, Phase.UNRESOLVED, now, "looking for its pod by name", sent=reading)
