@@ -1,0 +1,35 @@
+"""Death at every point of every life: one pod at most, none left, and DONE only when it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.proof.explorer import FAMILIES, Family, Schedule, explore, live, points
+
+SEED = 20261121
+
+
+@pytest.mark.timeout(300)  # seconds of work for one core, on machines that do other things too
+@pytest.mark.parametrize("family", FAMILIES, ids=[family.title for family in FAMILIES])
+def test_no_death_breaks_an_invariant(
+    family: Family, record_property: Callable[[str, object], None]
+) -> None:
+    tally = explore(family.schedules(SEED, family.count))
+    record_property("proof", f"{family.title} (seed {SEED}): {tally}")
+    unexpected = [one for one in tally.failures if not family.expected.issuperset(one[1])]
+    assert unexpected == []
+    assert tally.schedules > 100
+    assert tally.deaths > tally.schedules / 2
+    assert bool(tally.failures) == bool(family.expected), "what cannot hold would hold"
+
+
+def test_a_schedule_is_played_the_same_every_time() -> None:
+    schedule = Schedule("late", "empty lists", "expiry", kills=(40, 11), delay=30.0)
+    assert live(schedule) == live(schedule)
+
+
+def test_a_life_has_a_point_before_and_after_each_call_and_save() -> None:
+    assert points(Schedule()) > 100
+    assert points(Schedule(ending="down and up again")) > points(Schedule()) + 50
