@@ -28,7 +28,7 @@ from tests.core.worlds import (
 PLAN = Planned(SPEC, (L40S, L4))
 
 
-@pytest.mark.parametrize("phase", set(Phase) - CLOSED)
+@pytest.mark.parametrize("phase", sorted(set(Phase) - CLOSED))
 @pytest.mark.parametrize("is_older", [False, True])
 def test_only_readiness_and_lost_fences_are_not_taken_as_read(phase: Phase, is_older: bool) -> None:
     record = record_in(phase)
