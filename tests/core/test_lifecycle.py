@@ -52,7 +52,7 @@ WISHES = [UP, DOWN, replace(DOWN, now=True), replace(UP, generation=2, model="ot
 TRAFFIC = [QUIET, replace(QUIET, in_flight=1), Traffic(0, None, None, is_known=False)]
 
 
-@pytest.mark.parametrize("phase", set(Phase) - CLOSED)
+@pytest.mark.parametrize("phase", sorted(set(Phase) - CLOSED))
 def test_whatever_is_seen_no_decision_leaves_the_table_or_sends_without_its_fence(
     phase: Phase,
 ) -> None:
