@@ -97,10 +97,12 @@ def is_up(paths: StatePaths) -> bool:
     """Whether a person asked for a pod here and has not asked for its end, or one is still owed."""
     from podman_llm.state.desired import load_desired
     from podman_llm.state.locks import is_held
+    from podman_llm.state.report import load_report
 
-    if not paths.desired.exists():
-        return False
-    if is_held(paths):
-        return True
     desired = load_desired(paths)
-    return desired is not None and desired.want == "up"
+    if desired is None:
+        return False
+    if desired.want == "up":
+        return True
+    report = load_report(paths)
+    return is_held(paths) and not (report and report.is_done_with(desired))

@@ -86,14 +86,15 @@ def _follow_down(context: Context, paths: StatePaths, *, timeout: float, live: b
                 paths,
                 context.clock,
                 teller,
-                is_over=lambda _: False,  # over when the daemon has left: port free, no process
+                # Over when the daemon has left: port free, no process; or rests, under systemd.
+                is_over=lambda _: False,
                 is_daemon_gone=is_daemon_gone,
                 timeout=timeout,
             )
     except KeyboardInterrupt:
         _complain(glance(paths, context.clock.wall()), "interrupted before the proof", code=130)
         raise SystemExit(130) from None
-    if not is_daemon_gone():
+    if not (view.is_done or is_daemon_gone()):
         _complain(view, f"no proof of absence after {format_duration(timeout)}")
     if view.record is not None and view.record.is_open:
         _complain(view, "the daemon left before the proof")

@@ -98,7 +98,7 @@ def follow(
     is_daemon_gone: Callable[[], bool],
     timeout: float | None = None,
 ) -> tuple[View, bool]:
-    """Look until ``is_over``, the daemon ends, or ``timeout`` seconds passed.
+    """Look until ``is_over``, the daemon ends or rests, or ``timeout`` seconds passed.
 
     The boolean tells whether ``is_over`` came true.
     """
@@ -110,6 +110,6 @@ def follow(
         teller.tell(view)
         if is_over(view):
             return view, True
-        if gone or (timeout is not None and clock.monotonic() - start >= timeout):
+        if gone or view.is_done or (timeout is not None and clock.monotonic() - start >= timeout):
             return view, False
         clock.sleep(LOOK_EVERY)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from podman_llm.errors import PodmanLLMError
 from podman_llm.host.clock import Clock
+from podman_llm.host.systemctl import systemctl
 from podman_llm.state.locks import is_held
 from podman_llm.state.paths import StatePaths
+from podman_llm.supervisor.units import DAEMON, Scope, installed_scope
 
 _START_SECONDS = 20.0
 _TAIL_LINES = 8
@@ -32,23 +34,33 @@ def spawn_detached(argv: list[str], log: Path) -> subprocess.Popen[bytes]:
 def ensure_daemon(paths: StatePaths, clock: Clock) -> Callable[[], bool]:
     """Start the daemon unless one runs; the answer tells whether it is gone.
 
+    Where its unit is installed, systemd starts it; the socket unit has the port then.
+
     Raises:
         PodmanLLMError: it did not come up; the message ends with its last log lines.
     """
     if is_held(paths):
         return lambda: not is_held(paths)
+    if scope := installed_scope(paths.root):
+        systemctl("start", "--no-block", DAEMON, is_user=scope is Scope.USER)
+        _await_lock(paths, clock, has_ended=lambda: False)
+        return lambda: not is_held(paths)
     process = spawn_detached(["daemon", "--state-dir", str(paths.root)], paths.daemon_log)
+    _await_lock(paths, clock, has_ended=lambda: process.poll() is not None)
+    return lambda: process.poll() is not None
+
+
+def _await_lock(paths: StatePaths, clock: Clock, *, has_ended: Callable[[], bool]) -> None:
     start = clock.monotonic()
     while not is_held(paths):
-        if process.poll() is not None:
-            break  # it may also have done its work and left: the state tells
+        if has_ended():
+            return  # it may also have done its work and left: the state tells
         if clock.monotonic() - start > _START_SECONDS:
             raise PodmanLLMError(
                 f"the daemon does not start:\n{tail(paths.daemon_log)}",
                 hint=f"The whole log is {paths.daemon_log}.",
             )
         clock.sleep(0.02)
-    return lambda: process.poll() is not None
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> str:

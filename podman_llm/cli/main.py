@@ -38,6 +38,8 @@ COMMANDS: Final = {
     "catalog": ("podman_llm.cli.catalog", "Models of the store and the GPUs they fit."),
     "config": ("podman_llm.cli.config", "Show, make or check the configuration."),
     "cache": ("podman_llm.cli.cache", "Look at or clear the answers kept."),
+    "service": ("podman_llm.cli.units", "Let systemd keep all of it running."),
+    "watchdog": ("podman_llm.cli.watchdog", "For cron: start again what should run."),
     "completion": ("podman_llm.cli.completion", "Print shell completion."),
     "dev": ("podman_llm.cli.dev", "Doubles of RunPod and vLLM to develop against."),
     "daemon": ("podman_llm.cli.processes", ""),

@@ -16,7 +16,9 @@ from podman_llm.config.models import Settings
 from podman_llm.core.pod import Phase
 from podman_llm.errors import PodmanLLMError, StillBilling, WaitExpired
 from podman_llm.state.desired import Desired, load_desired, save_desired
+from podman_llm.state.locks import is_held
 from podman_llm.state.paths import StatePaths
+from podman_llm.supervisor.units import installed_scope
 
 _RUNNING = frozenset({Phase.BOOTING, Phase.READY, Phase.DEGRADED})
 
@@ -84,7 +86,7 @@ def _up(context: Context, settings: Settings, options: dict[str, Any]) -> None:
     paths = demo_paths(context.home()) if context.demo else context.home()
     if context.demo:
         settings = demo.prepare(paths, settings, context.clock)
-    else:
+    elif not is_held(paths):  # a daemon that runs has its key, or says so
         context.provider(settings)  # a missing key is said before anything is written
     desired = _want(context, paths, settings)
     if options["foreground"]:
@@ -120,15 +122,14 @@ def _is_in_force(view: View) -> bool:
         return True  # the daemon finds out what runs before it rents anything
     if view.is_current and view.record is not None:
         return view.record.is_open
-    return view.daemon is not None and view.failure is None
+    return view.daemon is not None and view.failure is None and not view.is_done
 
 
 def _require_port(paths: StatePaths, settings: Settings) -> None:
     """Say who holds the port before anything is rented."""
     from podman_llm.host.sockets import require_free
-    from podman_llm.state.locks import is_held
 
-    if not is_held(paths):
+    if not is_held(paths) and installed_scope(paths.root) is None:
         require_free(settings.proxy.host, settings.proxy_port, except_pids=_own_workers(paths))
 
 
@@ -224,6 +225,8 @@ def _conclude(
 
 def _explain_absence(paths: StatePaths, view: View) -> None:
     """Neither there nor failed: the wait ran out, or the daemon went away."""
+    if view.is_done:
+        raise PodmanLLMError(view.note, hint="Mend that, then `podman-llm up` again.")
     if view.daemon:
         pod = view.record.pod_id if view.record else None
         raise WaitExpired(

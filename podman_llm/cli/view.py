@@ -84,6 +84,13 @@ class View:
         return self.daemon is not None or bool(self.problem)
 
     @property
+    def is_done(self) -> bool:
+        """Whether a daemon that systemd keeps has nothing left to do for what is desired."""
+        if self.daemon is None or self.desired is None:
+            return False
+        return self.daemon.is_done_with(self.desired)
+
+    @property
     def note(self) -> str:
         """What is being done, in one sentence."""
         if self.daemon:

@@ -8,6 +8,7 @@ from podman_llm.cli.context import Context, demo_paths, is_up
 from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
+from podman_llm.state.report import DaemonReport, DoneWith, save_report
 from tests.samples import NOW
 
 
@@ -44,6 +45,19 @@ def test_what_is_going_down_is_still_up_while_its_daemon_works(context: Context)
     want(context.home(), "down")
     assert not is_up(context.home())
     with ControllerLock(context.home()):
+        assert is_up(context.home())
+
+
+def test_a_daemon_that_rests_is_not_up(context: Context) -> None:
+    want(context.home(), "down")
+    report = DaemonReport(pid=1, started_at=NOW, tick_at=NOW, note="", url="", workers=())
+    with ControllerLock(context.home()):
+        save_report(context.home(), report)
+        assert is_up(context.home())
+        done = DoneWith(generation=1, want="down")
+        save_report(context.home(), report.model_copy(update={"done_with": done}))
+        assert not is_up(context.home())
+        want(context.home(), "up")
         assert is_up(context.home())
 
 

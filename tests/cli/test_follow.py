@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 from podman_llm.cli.follow import FailedError, LiveNarrator, PlainNarrator, follow, narrator
 from podman_llm.cli.view import View, look
 from podman_llm.core.pod import Phase
-from podman_llm.state.desired import Desired
+from podman_llm.state.desired import Desired, save_desired
+from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
-from podman_llm.state.report import DaemonReport
+from podman_llm.state.report import DaemonReport, DoneWith, save_report
 from podman_llm.state.store import Failure, PodState
 from podman_llm.testing.clock import FakeClock
 from tests.samples import NOW, a_record
@@ -108,3 +110,28 @@ def test_a_recorded_failure_becomes_the_exit_code() -> None:
     failure = Failure(generation=1, exit_code=5, message="no capacity", hint="later", at=NOW)
     error = FailedError(failure)
     assert (error.exit_code, error.message, error.hint) == (5, "no capacity", "later")
+
+
+def test_following_ends_when_a_daemon_that_is_kept_rests(tmp_path: Path) -> None:
+    paths = StatePaths(tmp_path)
+    save_desired(paths, Desired(generation=1, want="down", settings={}, requested_at=0.0))
+    report = DaemonReport(
+        pid=os.getpid(),
+        started_at=1.0,
+        tick_at=1.0,
+        note="",
+        url="",
+        workers=(),
+        done_with=DoneWith(generation=1, want="down"),
+    )
+    save_report(paths, report)
+    with ControllerLock(paths):
+        view, is_there = follow(
+            paths,
+            FakeClock(),
+            PlainNarrator(lambda _: None),
+            is_over=lambda _: False,
+            is_daemon_gone=lambda: False,
+        )
+    assert view.is_done
+    assert not is_there

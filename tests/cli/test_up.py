@@ -14,7 +14,7 @@ from podman_llm.core.pod import Phase
 from podman_llm.errors import PodmanLLMError, StillBilling, WaitExpired
 from podman_llm.state.desired import Desired, load_desired
 from podman_llm.state.paths import StatePaths
-from podman_llm.state.report import DaemonReport
+from podman_llm.state.report import DaemonReport, DoneWith
 from podman_llm.state.store import Failure, PodState, StateStore
 from podman_llm.testing.clock import FakeClock
 from tests.samples import EVIDENCE, NOW, a_record
@@ -25,6 +25,9 @@ NO_OPTIONS: dict[str, Any] = {
 DESIRED = Desired(generation=1, want="up", settings={}, requested_at=NOW)
 ENDED = a_record(Phase.DONE, evidence=EVIDENCE)
 DAEMON = DaemonReport(pid=1, started_at=NOW, tick_at=NOW, note="n", url="u", workers=())
+RESTING = DAEMON.model_copy(
+    update={"problem": "no such key", "done_with": DoneWith(generation=1, want="up")}
+)
 
 
 def view(**changes: Any) -> View:
@@ -49,6 +52,7 @@ def test_only_flags_that_were_given_override() -> None:
         (view(state=PodState(current=a_record())), True),
         (view(state=PodState(current=ENDED), daemon=DAEMON), False),
         (view(daemon=DAEMON), True),
+        (view(daemon=RESTING), False),
         (view(), False),
         (view(problem="unreadable"), True),
     ],
@@ -110,6 +114,12 @@ def test_a_daemon_that_vanished_over_a_billing_pod_is_no_ordinary_failure(
 ) -> None:
     with pytest.raises(StillBilling):
         conclude(context, view(state=PodState(current=a_record())), is_there=False)
+
+
+def test_what_a_person_must_mend_is_the_answer_of_a_daemon_that_rests(context: Context) -> None:
+    with pytest.raises(PodmanLLMError, match="no such key") as ended:
+        conclude(context, view(daemon=RESTING), is_there=False)
+    assert not isinstance(ended.value, WaitExpired)
 
 
 def test_ready_shows_how_to_connect(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
