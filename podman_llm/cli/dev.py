@@ -9,7 +9,7 @@ import click
 
 @click.group()
 def dev() -> None:
-    """Doubles of RunPod and vLLM to develop against; loopback only."""
+    """Doubles of RunPod, vLLM and Bedrock to develop against; loopback only."""
 
 
 @dev.command("fake-runpod")
@@ -59,5 +59,37 @@ def fake_openai(
 
     config = OpenAIDoubleConfig(
         served_names=model, load_seconds=load_seconds, tokens_per_second=tokens_per_second
+    )
+    run(config, click.echo, port=port)
+
+
+@dev.command("fake-bedrock")
+@click.option("--port", type=int, default=8767, show_default=True, help="0 takes a free one.")
+@click.option("--region", default="us-east-1", show_default=True)
+@click.option("--model", multiple=True, help="A model id that exists there; default: any.")
+@click.option("--api-key", default="bedrock-api-key-double", help="The bearer token accepted.")
+@click.option("--access-key", default="AKIDEXAMPLE", help="The access key accepted.")
+@click.option("--secret-key", default="made-up-secret", help="Its secret.")
+@click.option("--seconds-per-event", type=float, default=0.02, show_default=True)
+def fake_bedrock(
+    *,
+    port: int,
+    region: str,
+    model: tuple[str, ...],
+    api_key: str,
+    access_key: str,
+    secret_key: str,
+    seconds_per_event: float,
+) -> None:
+    """Bedrock's Converse and ConverseStream, checking signatures, with made-up answers."""
+    from podman_llm.testing.bedrock_server import BedrockDoubleConfig, run
+
+    config = BedrockDoubleConfig(
+        region=region,
+        access_key=access_key,
+        secret_key=secret_key,
+        api_key=api_key,
+        models=model,
+        seconds_per_event=seconds_per_event,
     )
     run(config, click.echo, port=port)

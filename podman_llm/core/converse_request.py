@@ -172,10 +172,8 @@ _NEVER: Final[Mapping[str, Callable[[object], bool]]] = {
             *("audio", "functions", "function_call", "prediction", "web_search_options"),
             *("logprobs", "top_logprobs", "prompt_logprobs", "logit_bias", "suffix", "echo"),
             # vLLM's own
-            *("continue_final_message", "return_token_ids", "return_tokens_as_token_ids"),
-            *("structured_outputs", "guided_json", "guided_regex", "guided_choice"),
-            *("guided_grammar", "stop_token_ids", "allowed_token_ids", "min_tokens"),
-            *("bad_words", "ignore_eos", "chat_template"),
+            *("allowed_token_ids", "continue_final_message", "structured_outputs"),
+            *("guided_choice", "guided_grammar", "guided_json", "guided_regex"),
         ),
         bool,
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -174,3 +175,23 @@ class BedrockDouble:
 
     async def _state(self, _request: web.Request) -> web.Response:
         return web.json_response({"requests": len(self.requests), "left": self.left})
+
+
+def run(config: BedrockDoubleConfig, announce: Callable[[str], None], *, port: int = 8767) -> None:
+    """Serve until SIGTERM or Ctrl-C; ``announce`` is told where.
+
+    Raises OSError for a port that is taken.
+    """
+    asyncio.run(_serve(BedrockDouble(config), announce, port))
+
+
+async def _serve(double: BedrockDouble, announce: Callable[[str], None], port: int) -> None:
+    asked_to_end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked_to_end.set)
+    await double.start(port=port)
+    try:
+        announce(f"ready at {double.url}, region {double.config.region}")
+        await asked_to_end.wait()
+    finally:
+        await double.stop()

@@ -16,6 +16,7 @@ from podman_llm.upstreams.base import Call
 try:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
+    from botocore.exceptions import BotoCoreError
     from botocore.session import Session
 except ImportError as err:
     raise ConfigError(
@@ -91,6 +92,28 @@ def aws_chain(profile: str | None = None) -> Find:
         return Session(profile=profile).get_credentials()
 
     return find
+
+
+# botocore alone does not know the name that containers and AWS's other programs use.
+_REGION: Final = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)}
+
+
+def aws_region(profile: str | None = None) -> str:
+    """The region of the environment or of AWS's configuration file; reads files, blocks briefly.
+
+    Raises:
+        ConfigError: neither names one, or there is no such profile.
+    """
+    try:
+        region = Session(_REGION, profile=profile).get_config_variable("region")
+    except BotoCoreError as err:
+        raise ConfigError(f"AWS's configuration: {err}") from err
+    if not region:
+        raise ConfigError(
+            "no AWS region is set for Bedrock",
+            hint="set `region` of the backend, AWS_REGION, or `aws configure set region us-east-1`",
+        )
+    return str(region)
 
 
 class Vault:

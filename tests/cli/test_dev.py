@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import requests
 from click.testing import CliRunner
 
 from podman_llm.cli.main import cli
@@ -10,4 +14,17 @@ def test_the_doubles_are_listed_with_what_can_be_set() -> None:
     assert result.exit_code == 0
     for option in ("--boot-seconds", "--load-seconds", "--tokens-per-second", "--announce"):
         assert option in result.output
-    assert "fake-openai" in CliRunner().invoke(cli, ["dev", "--help"]).output
+    listed = CliRunner().invoke(cli, ["dev", "--help"]).output
+    assert "fake-openai" in listed
+    assert "fake-bedrock" in listed
+
+
+def test_a_double_serves_until_it_is_told_to_end() -> None:
+    argv = [sys.executable, "-m", "podman_llm", "dev", "fake-bedrock", "--port", "0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as double:
+        assert double.stdout is not None
+        said = double.stdout.readline()
+        url = said.split()[2].rstrip(",")
+        assert requests.get(f"{url}/__double/state", timeout=5).json()["requests"] == 0
+        double.terminate()
+        assert double.wait(10) == 0

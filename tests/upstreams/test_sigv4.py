@@ -11,10 +11,10 @@ from botocore.credentials import Credentials, RefreshableCredentials
 from multidict import CIMultiDict
 from yarl import URL
 
-from podman_llm.errors import UpstreamUnreachable
+from podman_llm.errors import ConfigError, UpstreamUnreachable
 from podman_llm.testing.bedrock_signature import Identities, Signed
 from podman_llm.upstreams.base import Call
-from podman_llm.upstreams.sigv4 import BearerSigner, SigV4Signer, Vault, aws_chain
+from podman_llm.upstreams.sigv4 import BearerSigner, SigV4Signer, Vault, aws_chain, aws_region
 
 CALL = Call(
     "POST",
@@ -190,3 +190,22 @@ async def test_the_chain_reads_a_profile(tmp_path: Path, monkeypatch: pytest.Mon
     assert await access_key(Vault(aws_chain("work"))) == "AKIDWORK"
     with pytest.raises(UpstreamUnreachable, match="ProfileNotFound"):
         await Vault(aws_chain("play")).keys()
+
+
+def test_the_region_is_that_of_the_environment_or_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config"
+    file.write_text("[default]\nregion = eu-west-1\n[profile bare]\noutput = json\n")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    assert aws_region() == "eu-west-1"
+    with pytest.raises(ConfigError, match="no AWS region"):
+        aws_region("bare")
+    with pytest.raises(ConfigError, match="play"):
+        aws_region("play")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    assert aws_region() == "us-west-2"
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert aws_region() == "us-east-1"
