@@ -65,6 +65,10 @@ class PodSettings(_Group):
     """Container restarts while booting before it counts as a crash loop."""
     drain_seconds: Seconds = 30
     """How long requests in flight may finish when the pod is ended for idleness."""
+    require_guard: bool = True
+    """End a pod whose guard, which ends it at its deadline without us, does not report in time."""
+    lease_seconds: Annotated[float, Field(ge=300)] | None = None
+    """The pod also ends itself after this long without us; null means that only deadlines do."""
 
 
 class ProviderSettings(_Group):

@@ -8,7 +8,15 @@ from typing import Final, TypedDict
 from podman_llm.core import lease, naming
 from podman_llm.core.budget import affordable_until
 from podman_llm.core.deeds import Planned
-from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, RateInterval, Transition
+from podman_llm.core.pod import (
+    Candidate,
+    ClockReading,
+    Guard,
+    Phase,
+    PodRecord,
+    RateInterval,
+    Transition,
+)
 from podman_llm.core.wording import place
 from podman_llm.core.world import Decision, Verdict, World
 
@@ -43,6 +51,7 @@ def first_intent(world: World, plan: Planned, *, attempt: int, billed_before: in
         asked_model=world.wish.model,
         billed_before=billed_before,
         keyed=world.is_keyed,
+        guard=Guard.AWAITED if world.is_guarded else Guard.NONE,
         transitions=(Transition(Phase.INTENT, world.reading.wall, f"first {place(first)}"),),
         **_fresh(world, plan.spec.model_store_id, first),
     )

@@ -1,10 +1,11 @@
-"""What one look at a pod adds to its record: price, endpoint, restarts, and extension."""
+"""What one look at a pod adds to its record: price, endpoint, restarts, guard, and extension."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from podman_llm.core import lease
+from podman_llm.core.guard import judged
 from podman_llm.core.listing import ListView
 from podman_llm.core.pod import PodRecord, RateInterval
 from podman_llm.core.sight import PodSight
@@ -31,6 +32,7 @@ def learn(world: World) -> PodRecord:
         restarts=record.restarts + has_restarted,
         container_start=start if has_restarted else _earlier(record.container_start, start),
         absences=(),
+        guard=judged(record, world.heard, world.now),
     )
 
 

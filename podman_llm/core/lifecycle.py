@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from podman_llm.core import create_protocol, ending, intent, notices, readiness, rest, serving
+from podman_llm.core.cooling import warm
 from podman_llm.core.deeds import LogTail, Outcome, PlanFailed, Planned
 from podman_llm.core.pod import Phase
 from podman_llm.core.sight import (
@@ -62,6 +63,8 @@ def conclude(world: World, outcome: Outcome) -> Decision:
     """What to remember of the deed's outcome. ``world`` holds what was decided before it."""
     match outcome:
         case Planned() | PlanFailed():
+            if isinstance(outcome, Planned):
+                outcome = replace(outcome, candidates=warm(outcome.candidates, world.cold))
             if (record := world.book.record) and record.is_open:
                 return intent.conclude_plan(world, outcome)
             return rest.conclude_plan(world, outcome)

@@ -11,6 +11,7 @@ from podman_llm.core.moves import advance
 from podman_llm.core.pod import (
     Candidate,
     ClockReading,
+    Guard,
     Phase,
     PodRecord,
     RateInterval,
@@ -74,6 +75,7 @@ def _record_of(world: World, plan: Planned, pod: PodSight, *, hard_deadline: flo
         first_deadline=soft,
         hard_deadline=hard_deadline,
         keyed=naming.KEY_MARK in pod.env,
+        guard=Guard.AWAITED if world.is_guarded else Guard.NONE,
         pod_id=pod.pod_id,
         endpoint=pod.endpoint,
         created_at=pod.created_at,

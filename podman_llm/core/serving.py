@@ -13,9 +13,10 @@ from podman_llm.core import lease
 from podman_llm.core.absence import absences, is_seen, proof
 from podman_llm.core.deeds import Probe
 from podman_llm.core.draining import drain, start_drain, unwanted
+from podman_llm.core.guard import ARMED_WITHIN
 from podman_llm.core.learning import learn
 from podman_llm.core.naming import is_foreign
-from podman_llm.core.pod import Phase, StopReason
+from podman_llm.core.pod import Guard, Phase, StopReason
 from podman_llm.core.readiness import serving_wait
 from podman_llm.core.sight import Gone, PodSight, PodStatus
 from podman_llm.core.verdicts import not_ours, over_price
@@ -72,7 +73,25 @@ def _unfit(world: World) -> Decision | None:
     if record.restarts > world.limits.max_restarts:
         detail = f"its container restarted {record.restarts} times while booting"
         return world.stop(StopReason.CRASH_LOOP, detail)
-    return _too_dear(world, sight)
+    return _broken(world) or _unguarded(world) or _too_dear(world, sight)
+
+
+def _broken(world: World) -> Decision | None:
+    is_starting = world.record.phase in {Phase.PROVISIONING, Phase.BOOTING}
+    if not (world.heard and world.heard.trouble and is_starting):
+        return None
+    return world.stop(StopReason.BROKEN_HOST, f"its host cannot start it: {world.heard.trouble}")
+
+
+def _unguarded(world: World) -> Decision | None:
+    """A pod that would outlive us and everything of ours is not kept, unless a person wants it."""
+    if world.record.guard is not Guard.ABSENT or not world.limits.require_guard:
+        return None
+    detail = (
+        "no guard that ends it at its deadline reported from inside it within "
+        f"{duration(ARMED_WITHIN)} of its container's start (pod.require_guard)"
+    )
+    return world.stop(StopReason.FATAL_CONFIG, detail)
 
 
 def _too_dear(world: World, sight: PodSight) -> Decision | None:

@@ -52,7 +52,8 @@ _HINTS = {
     "pod.image and pod.vllm_args for an --api-key of their own.",
     StopReason.BROKEN_HOST: "Another data centre may do (pod.data_center_ids).",
     StopReason.PRICE: "Raise pod.max_price_per_hour, or choose a cheaper GPU.",
-    StopReason.FATAL_CONFIG: "Correct the setting that the message names.",
+    StopReason.FATAL_CONFIG: "The last log lines say what ran instead: template_id or pod.image "
+    "may replace the entrypoint or lack python3; pod.require_guard = false does without.",
     StopReason.LOST: "It was ended by somebody else or by the provider; look at the provider's "
     "console, then run `podman-llm up` again.",
 }

@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from podman_llm.core.budget import NO_CAPS, NOTHING_SPENT, Caps, Spent
 from podman_llm.core.deeds import Deed, Nothing
+from podman_llm.core.guard import Heard, warning
 from podman_llm.core.lease import Traffic, pod_time
 from podman_llm.core.listing import ListView
 from podman_llm.core.moves import advance
 from podman_llm.core.notices import Notice
-from podman_llm.core.pod import ClockReading, Phase, PodRecord, StopReason, Waiting
+from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, StopReason, Waiting
 from podman_llm.core.sight import Sight
 from podman_llm.core.wording import duration, progress
 
@@ -44,6 +45,7 @@ class Limits:
     quarantine: float
     poll: float
     caps: Caps = NO_CAPS
+    require_guard: bool = True
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class World:
     ``strikes`` counts answers of the same bad kind in a row: probes that were definitely not
     ready, or orders to end that did not get through. ``blind_for`` is how many seconds there has
     been no valid list. ``spent`` is what all pods but the record's cost, None if it is unknown.
+    ``is_guarded`` says whether pods made now carry a guard; ``heard`` is what the logs of the
+    record's pod told, None when they were not read. ``cold`` are places to avoid for now.
     """
 
     reading: ClockReading
@@ -127,6 +131,9 @@ class World:
     strikes: int = 0
     blind_for: float = 0.0
     spent: Spent | None = NOTHING_SPENT
+    is_guarded: bool = False
+    heard: Heard | None = None
+    cold: tuple[Candidate, ...] = ()
 
     @property
     def record(self) -> PodRecord:
@@ -160,13 +167,18 @@ class World:
     ) -> Decision:
         """The record as it is, one deed perhaps, and a line on what the pod is doing."""
         pause = self.limits.poll if wait is None else wait
-        note = progress(self.record, self.now, f"{what}{self._blindness()}")
+        note = progress(self.record, self.now, f"{what}{self._blindness()}{self._danger()}")
         return Decision(self.book, deed or Nothing(), note, pause, strikes)
 
     def _blindness(self) -> str:
         if self.blind_for <= BLIND_ALARM:
             return ""
         return f" (no usable list of pods for {duration(self.blind_for)}: {self.view.why})"
+
+    def _danger(self) -> str:
+        is_up = self.record.phase in {Phase.BOOTING, Phase.READY, Phase.DEGRADED}
+        danger = warning(self.record)
+        return f" ({danger})" if is_up and danger else ""
 
     def moved(self, phase: Phase, note: str, **changes: Any) -> World:  # noqa: ANN401 - as above
         """This world with its record advanced."""

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from podman_llm.config.models import Settings
+from podman_llm.core.cooling import cooling
 from podman_llm.core.lease import Traffic
 from podman_llm.core.lifecycle import conclude, decide
 from podman_llm.core.listing import orphans
 from podman_llm.core.naming import TOKEN_LENGTH
+from podman_llm.core.pod import Candidate
 from podman_llm.core.sight import PodSight, Terminated
 from podman_llm.core.world import Book, Decision, Limits, Wish, World
 from podman_llm.host.clock import Clock
@@ -114,7 +116,14 @@ class Controller:
             is_keyed=self._provider.keyed,
             strikes=self._strikes,
             blind_for=look.blind_for,
+            is_guarded=self._provider.guarded,
+            heard=look.heard,
+            cold=self._cold(state),
         )
+
+    def _cold(self, state: PodState) -> tuple[Candidate, ...]:
+        last = (state.current,) if state.current else ()
+        return cooling((*last, *state.closed), self._clock.wall())
 
     def _act(self, world: World, decision: Decision, settings: Settings) -> Decision:
         outcome = self._actuator.do(decision.deed, settings)
@@ -197,4 +206,5 @@ def limits_of(settings: Settings) -> Limits:
         settle=provider.settle_seconds,
         quarantine=provider.quarantine_seconds,
         poll=settings.poll_interval_seconds,
+        require_guard=pod.require_guard,
     )

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from podman_llm.core.guard import Heard
 from podman_llm.core.listing import ListView, Past, best_sight, is_suspicious, judge, settle_sight
 from podman_llm.core.pod import PodRecord
 from podman_llm.core.sight import Listing, Sight, Unknown
 from podman_llm.host.clock import Clock
+from podman_llm.pods.listen import Ear
 from podman_llm.providers.base import Provider
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look found. ``blind_for`` is seconds without a valid list, 0 when this is one."""
+    """What one look found.
+
+    ``blind_for`` is seconds without a valid list, 0 when this is one. ``heard`` is what the logs
+    told, None when they were not read.
+    """
 
     view: ListView
     sight: Sight
     blind_for: float
+    heard: Heard | None = None
 
 
 class Observer:
@@ -28,6 +35,7 @@ class Observer:
         self._clock = clock
         self._last_count: int | None = None
         self._blind_since: float | None = None
+        self._ear = Ear(provider, clock)
 
     def look(self, record: PodRecord | None, *, last_nonempty_at: float | None) -> Look:
         """What there is now. Further questions are asked only about a list that needs them."""
@@ -47,7 +55,8 @@ class Observer:
         if isinstance(seen, Listing):
             self._last_count = len(seen.pods)
         pod_id = record.pod_id if record and record.is_open else None
-        return Look(view, best_sight(sight, view, pod_id), self._blindness(view))
+        sight = best_sight(sight, view, pod_id)
+        return Look(view, sight, self._blindness(view), self._ear.listen(record, sight))
 
     def _sight(self, record: PodRecord | None, *, even_if_closed: bool) -> Sight:
         if record is None or record.pod_id is None:

@@ -10,6 +10,7 @@ from podman_llm.config.model_store import bundled, find_model, is_hub_id, unknow
 from podman_llm.config.models import PodSettings, Settings
 from podman_llm.core.catalog import GpuOffer, ModelEntry
 from podman_llm.core.estimate import hub_entry, with_estimate
+from podman_llm.core.naming import LEASE_MARK
 from podman_llm.core.pod import Candidate, PodSpec
 from podman_llm.core.sizing import USABLE_SHARE, Sizing, Wishes, disk_gb, size
 from podman_llm.host.clock import Clock
@@ -180,9 +181,12 @@ def _served_names(model: ModelEntry) -> tuple[str, ...]:
 
 def _env(pod: PodSettings) -> dict[str, str]:
     """RunPod puts the secret in at boot, so that its value is in nobody's answer."""
-    if pod.hf_token_secret is None:
-        return {}
-    return {"HF_TOKEN": f"{{{{ RUNPOD_SECRET_{pod.hf_token_secret} }}}}"}
+    env = {}
+    if pod.hf_token_secret is not None:
+        env["HF_TOKEN"] = f"{{{{ RUNPOD_SECRET_{pod.hf_token_secret} }}}}"
+    if pod.lease_seconds:
+        env[LEASE_MARK] = str(int(pod.lease_seconds))
+    return env
 
 
 def _largest_vram(sizing: Sizing) -> float:

@@ -104,7 +104,8 @@ class Cloud:
     creation, without ending anything. ``deaf`` answers nothing at all. A container runs
     ``starts_after`` seconds after creation, and its model answers ``answers_after`` seconds after
     that; None is never. ``guarded`` lets each container that started end its own pod at the
-    deadline in its environment.
+    deadline in its environment, of which it says in its log that its own key was answered
+    ``guard_key``, or nothing at all if that is empty. ``host_log`` is what hosts write.
     """
 
     now: Callable[[], float]
@@ -121,6 +122,8 @@ class Cloud:
     starts_after: float | None = 5.0
     answers_after: float | None = 20.0
     guarded: bool = False
+    guard_key: str = "200"
+    host_log: tuple[str, ...] = ()
     fates: deque[Fate] = field(default_factory=deque)
     list_faults: deque[ListFault] = field(default_factory=deque)
     pods: list[CloudPod] = field(default_factory=list)
@@ -211,11 +214,11 @@ class Cloud:
         return Terminated(204)
 
     def logs(self, pod_id: str, *, source: str, tail: int, follow: bool) -> Iterator[LogLine]:  # noqa: ARG002 - nothing more will be written
-        """What the test wrote into the pod's log; its host writes nothing."""
+        """The guard's word, then what the test wrote into the pod's log; or what its host wrote."""
         pod = self._find(pod_id)
         if pod is None:
             raise NotFound(f"no pod {pod_id}")
-        lines = pod.log[-tail:] if source == "pod" else []
+        lines = self._written(pod)[-tail:] if source == "pod" else self.host_log
         return iter([LogLine("", source, line) for line in lines])
 
     def account(self) -> Account:
@@ -259,6 +262,12 @@ class Cloud:
         if not self.guarded or self.starts_after is None or deadline is None:
             return None
         return max(float(deadline), pod.created_at + self.starts_after)
+
+    def _written(self, pod: CloudPod) -> list[str]:
+        if not (self.guarded and self.guard_key and self._runs(pod)):
+            return pod.log
+        deadline = pod.request.env.get(DEADLINE_MARK)
+        return [f"PLLM-GUARD armed deadline={deadline} selfkey={self.guard_key}", *pod.log]
 
     def _find(self, pod_id: str) -> CloudPod | None:
         return next((pod for pod in self.pods if pod.pod_id == pod_id), None)

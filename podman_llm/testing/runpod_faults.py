@@ -68,6 +68,7 @@ class Kind(StrEnum):
     CRASH_LOOP = "crash_loop"
     NEVER_SERVES = "never_serves"
     NO_GPU = "no_gpu"
+    UNGUARDED = "unguarded"
     LIST_LAG = "list_lag"  # this pod is missing from the next ``reads`` lists
 
 

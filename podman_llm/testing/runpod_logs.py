@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from aiohttp import web
@@ -24,6 +25,7 @@ _POLL_SECONDS = 0.05
 _MOST_TAIL = 5000
 _BROKEN_HOST_SECONDS = 10.0
 
+_GUARD: Final = "PLLM-GUARD armed deadline={deadline} selfkey={selfkey}"
 _VLLM: Final = (
     (0.0, "PLLM-BOOT ok key={key}"),
     (0.05, "(APIServer pid=1) INFO [utils.py:233] vLLM API server version 0.32.0"),
@@ -64,6 +66,7 @@ class Line:
 
 def written(pod: RentedPod, now: float) -> list[Line]:
     """Everything written so far, oldest first; a line keeps its place for ever."""
+    spoken = (Line(at, "container", text) for at, text in pod.output or ())
     ends = [at for at, _ in pod.history[1:]] + [float("inf")]
     lines = (
         line
@@ -71,7 +74,7 @@ def written(pod: RentedPod, now: float) -> list[Line]:
         for line in _lines_of(pod, event, at, min(end, now))
         if line.at < end and line.at <= now
     )
-    return sorted(lines, key=lambda line: line.at)
+    return sorted(chain(lines, spoken), key=lambda line: line.at)
 
 
 def _lines_of(pod: RentedPod, event: str, at: float, until: float) -> Iterator[Line]:
@@ -96,6 +99,8 @@ def _lines_of(pod: RentedPod, event: str, at: float, until: float) -> Iterator[L
 
 
 def _container_lines(pod: RentedPod, at: float, until: float) -> Iterator[Line]:
+    if pod.output is not None:
+        return  # it speaks for itself
     if pod.fate is Fate.CRASH_LOOP:
         while at <= until:
             died = at + pod.schedule.crash
@@ -109,6 +114,9 @@ def _container_lines(pod: RentedPod, at: float, until: float) -> Iterator[Line]:
 
 def _start(pod: RentedPod, at: float, *, upto: float) -> Iterator[Line]:
     serving = read_serving(pod)
+    if _is_guarded(pod):
+        deadline = pod.settings.env.get("PLLM_DEADLINE")
+        yield Line(at, "container", _GUARD.format(deadline=deadline, selfkey=pod.key_status))
     facts = {
         "key": "demanded" if serving.key_sha256 else "none",
         "max_model_len": serving.max_model_len,
@@ -119,6 +127,11 @@ def _start(pod: RentedPod, at: float, *, upto: float) -> Iterator[Line]:
         if fraction <= upto:
             when = at + fraction * pod.schedule.load
             yield Line(when, "container", text.format_map(facts))
+
+
+def _is_guarded(pod: RentedPod) -> bool:
+    has_guard = any("PLLM-GUARD" in part for part in pod.settings.entrypoint)
+    return has_guard and pod.fate is not Fate.UNGUARDED
 
 
 class LogRoutes:

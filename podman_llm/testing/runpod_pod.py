@@ -35,6 +35,7 @@ class Fate(StrEnum):
     CRASH_LOOP = "crash_loop"  # RUNNING; the container dies and comes back
     NEVER_SERVES = "never_serves"  # RUNNING; the port never opens
     NO_GPU = "no_gpu"  # RUNNING without its GPUs
+    UNGUARDED = "unguarded"  # healthy, but something else than its entrypoint was started
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ class RentedPod:
 
     ``plan`` holds the moves to come, soonest first. ``container_since`` is the start of the
     container that runs now. ``hidden_reads`` and ``lingers`` are the list's lag: how many more
-    lists leave the new pod out, and what the list still shows of a terminated one.
+    lists leave the new pod out, and what the list still shows of a terminated one. ``key_status``
+    is what its own key gets from the API: 200, or a refusal. ``output`` is what its container wrote
+    and when, where a process runs in it; None where that is made up.
     """
 
     id: str
@@ -119,6 +122,13 @@ class RentedPod:
     locked: bool = False
     hidden_reads: int = 0
     lingers: tuple[int, dict[str, Any]] | None = None
+    key_status: int = 200
+    output: list[tuple[float, str]] | None = None
+
+    @property
+    def scoped_key(self) -> str:
+        """The key that is in its environment, good for this pod alone."""
+        return f"rpa_{self.id}_scoped"
 
     def boot(self, at: float, *, provision: float) -> None:
         """Plan the way to RUNNING from ``at``, or to wherever its fate leads."""
@@ -170,14 +180,15 @@ class RentedPod:
         """Whether the per-pod proxy has heard of it."""
         return self.started_at is not None and now >= self.started_at + self.schedule.edge
 
+    def has_container(self) -> bool:
+        """Whether a container runs in which nothing is wrong with the server."""
+        is_well = self.fate in {Fate.HEALTHY, Fate.UNGUARDED}
+        return self.status is PodStatus.RUNNING and is_well and self.container_since is not None
+
     def serves(self, now: float) -> bool:
-        """Whether the server in the container listens."""
-        return (
-            self.status is PodStatus.RUNNING
-            and self.fate is Fate.HEALTHY
-            and self.container_since is not None
-            and now >= self.container_since + self.schedule.load
-        )
+        """Whether the server in the container has loaded its model."""
+        since = self.container_since
+        return self.has_container() and since is not None and now >= since + self.schedule.load
 
     def view(self, now: float) -> dict[str, Any]:
         """The published ``Pod``."""

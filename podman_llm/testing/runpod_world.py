@@ -28,14 +28,16 @@ class Quirks:
 
     ``list_lag_reads``: how many lists a new pod is missing from. ``list_linger_reads``: how many
     lists still show a terminated one. ``page_cap``: no page holds more than this, whatever the
-    limit. ``graphql_retired``: GraphQL answers 410. ``models``: the account's Model Repository,
-    None while the feature is off.
+    limit. ``graphql_retired``: GraphQL answers 410. ``pod_keys_refused``: the keys inside pods
+    made from now on are good for nothing. ``models``: the account's Model Repository, None while
+    the feature is off.
     """
 
     list_lag_reads: int = 0
     list_linger_reads: int = 0
     page_cap: int | None = None
     graphql_retired: bool = False
+    pod_keys_refused: bool = False
     models: list[dict[str, Any]] | None = None
 
 
@@ -172,6 +174,7 @@ class World:
             )
         pod.settings.disk = pod.settings.disk or 20
         pod.fate = fate
+        pod.key_status = 403 if self.quirks.pod_keys_refused else 200
         pod.hidden_reads = hidden + self.quirks.list_lag_reads
         pod.boot(pod.created_at, provision=self.schedule.provision)
         pod.plan.insert(0, (pod.created_at, PodStatus.PROVISIONING))

@@ -7,7 +7,8 @@ import pytest
 
 from podman_llm.core import naming
 from podman_llm.core.deeds import Probe
-from podman_llm.core.pod import Phase, StopReason
+from podman_llm.core.guard import Heard
+from podman_llm.core.pod import Guard, Phase, StopReason
 from podman_llm.core.serving import PRICE_GRACE, decide_live
 from podman_llm.core.sight import Gone, PodStatus, Unknown
 from podman_llm.core.world import Decision
@@ -109,6 +110,37 @@ def test_a_pod_that_serves_is_not_ended_for_its_price_nor_any_without_a_ceiling(
     dear = sight_of(cost_per_hour=99.0)
     assert stopped(Phase.READY, sight=dear) is None
     assert stopped(Phase.BOOTING, sight=dear, limits=replace(LIMITS, max_price=None)) is None
+
+
+def test_a_pod_without_its_guard_is_ended_unless_a_person_does_without() -> None:
+    absent = {"guard": Guard.ABSENT}
+    assert stopped(Phase.BOOTING, record=absent) is StopReason.FATAL_CONFIG
+    assert stopped(Phase.READY, record=absent) is StopReason.FATAL_CONFIG
+    careless = replace(LIMITS, require_guard=False)
+    assert stopped(Phase.BOOTING, record=absent, limits=careless) is None
+    assert "its guard is not there" in decided(Phase.READY, record=absent, limits=careless).note
+
+
+@pytest.mark.parametrize(
+    "guard", [Guard.AWAITED, Guard.ARMED, Guard.KEY_REFUSED, Guard.KEY_UNTRIED, Guard.UNSEEN]
+)
+def test_a_guard_in_doubt_ends_nothing(guard: Guard) -> None:
+    assert stopped(Phase.BOOTING, record={"guard": guard}) is None
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason"),
+    [
+        (Phase.PROVISIONING, StopReason.BROKEN_HOST),
+        (Phase.BOOTING, StopReason.BROKEN_HOST),
+        (Phase.READY, None),
+    ],
+)
+def test_a_host_that_cannot_start_the_container_ends_a_pod_that_starts(
+    phase: Phase, reason: StopReason | None
+) -> None:
+    assert stopped(phase, heard=Heard(trouble="OCI runtime create failed")) is reason
+    assert stopped(phase, heard=Heard()) is None
 
 
 # PROVISIONING ----------------------------------------------------------------------------------
