@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from podman_llm.errors import StateError
@@ -21,8 +21,11 @@ class Activity:
     """The numbers of one worker slot. They go on from ``before``, its file of an earlier life.
 
     ``requests`` is how many were answered from the cache or meant for the upstream; each is one of
-    ``hits``, ``misses`` and ``bypassed``. ``in_flight`` and ``last_counted_at`` (wall seconds) know
+    ``hits``, ``misses``, ``bypassed``, ``coalesced`` (it joined the call of another) and ``stale``
+    (an old answer, knowingly). ``in_flight`` and ``last_counted_at`` (wall seconds) know
     only requests that reach the upstream, because only those keep a pod from being idle.
+    ``failed_attempts`` are those after which another upstream was asked or the request refused,
+    ``fallbacks`` the answers of others than the pod, ``circuits`` the breakers' states by name.
     """
 
     def __init__(
@@ -37,7 +40,12 @@ class Activity:
         self.hits = before.hits if before else 0
         self.misses = before.misses if before else 0
         self.bypassed = before.bypassed if before else 0
+        self.coalesced = before.coalesced if before else 0
+        self.stale = before.stale if before else 0
         self.errors = before.errors if before else 0
+        self.failed_attempts = before.failed_attempts if before else 0
+        self.fallbacks = before.fallbacks if before else 0
+        self.circuits: Mapping[str, str] = {}
         self.cache_problem = ""
 
     @property
@@ -67,6 +75,10 @@ class Activity:
                 self.hits += 1
             case "MISS":
                 self.misses += 1
+            case "COALESCED":
+                self.coalesced += 1
+            case "STALE":
+                self.stale += 1
             case _:
                 self.bypassed += 1
         self.changed.set()
@@ -79,11 +91,16 @@ class Activity:
             at=self._clock.wall(),
             in_flight=self.in_flight,
             last_counted_at=self.last_counted_at,
-            requests=self.hits + self.misses + self.bypassed,
+            requests=self.hits + self.misses + self.bypassed + self.coalesced + self.stale,
             hits=self.hits,
             misses=self.misses,
             bypassed=self.bypassed,
+            coalesced=self.coalesced,
+            stale=self.stale,
             errors=self.errors,
+            failed_attempts=self.failed_attempts,
+            fallbacks=self.fallbacks,
+            circuits=dict(self.circuits),
             cache_problem=self.cache_problem,
         )
 

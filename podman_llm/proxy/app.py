@@ -16,6 +16,7 @@ from podman_llm.host.clock import Clock
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.admin import Admin, StateView
 from podman_llm.proxy.attempts import Attempts
+from podman_llm.proxy.boarding import Boarding
 from podman_llm.proxy.handlers import Handlers
 from podman_llm.proxy.middleware import Boundary, Gate
 from podman_llm.proxy.pipeline import Pipeline
@@ -50,7 +51,13 @@ def build_app(
     attempts = Attempts(
         shelf=shelf, upstream=upstream, activity=activity, client_keys_are_ours=gate.has_keys
     )
-    pipeline = Pipeline(shelf=shelf, attempts=attempts, activity=activity)
+    boarding = Boarding(
+        attempts=attempts,
+        activity=activity,
+        limit=shelf.max_entry_bytes,
+        linger=settings.proxy.linger_seconds,
+    )
+    pipeline = Pipeline(shelf=shelf, boarding=boarding, activity=activity)
     boundary = Boundary(gate=gate, targets=targets, activity=activity, request_ids=request_ids)
     app = web.Application(
         middlewares=[boundary.middleware()], client_max_size=settings.proxy.max_body_bytes
@@ -68,6 +75,7 @@ def build_app(
     app.add_routes(_routes(admin, handlers, is_profiled=settings.enable_profiling))
 
     async def close(_app: web.Application) -> None:
+        await boarding.close()
         await shelf.settle()
         await upstream.close()
         if cache is not None:

@@ -16,39 +16,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from podman_llm.core.flight import Ticket
 from podman_llm.errors import UpstreamBroke
-from podman_llm.upstreams.base import Headers
 
 F = TypeVar("F")
 
 
-@dataclass(frozen=True, slots=True)
-class Head(Generic[F]):
-    """How an answer begins. ``is_whole``: its body comes in one piece, at its end.
-
-    ``facts`` is what there is to say of it to each who gets it.
-    """
-
-    status: int
-    headers: Headers
-    is_whole: bool
-    facts: F
-
-
 class Flight(Generic[F]):
-    """One call, as whoever makes it sees it: ``begin`` once, then ``add`` each piece.
+    """One call, as whoever makes it sees it: ``begin`` once, then ``add`` each piece of the body.
 
-    It has ended when the task that makes it has, well or by an exception.
+    ``head`` is all there is to say before the body. It has ended when the task that makes it has,
+    well or by an exception.
     """
 
     def __init__(self, ticket: Ticket, *, limit: int) -> None:
         self.ticket = ticket
         self.born = asyncio.get_running_loop().time()
-        self.head: Head[F] | None = None
+        self.head: F | None = None
         self.has_landed = False
         self.failure: BaseException | None = None
         self.seats: set[Seat[F]] = set()
@@ -61,8 +47,8 @@ class Flight(Generic[F]):
         self._news = asyncio.Event()
         self._progress = asyncio.Event()
 
-    def begin(self, head: Head[F]) -> None:
-        """Status and headers are certain: from now on this is the answer."""
+    def begin(self, head: F) -> None:
+        """It is certain that there is an answer, and this is how it begins."""
         self.head = head
         self._tell()
 
@@ -126,7 +112,7 @@ class Seat(Generic[F]):
         self._flight = flight
         self._is_lost = False
 
-    async def head(self) -> Head[F]:
+    async def head(self) -> F:
         """How the answer begins. Raises what the call failed with."""
         while self._flight.head is None:
             self._check()

@@ -28,6 +28,8 @@ class Numbers:
             "cache_hits": activity.hits,
             "cache_misses": activity.misses,
             "cache_bypassed": activity.bypassed,
+            "cache_coalesced": activity.coalesced,
+            "cache_stale": activity.stale,
             "cache_hit_rate": round(activity.hit_rate or 0.0, 4),
             "cache_entries": cache.entries if cache else 0,
             "cache_size_bytes": cache.size_bytes if cache else 0,
@@ -42,11 +44,20 @@ class Numbers:
     def as_metrics(self) -> list[Metric]:
         """The same for a scraper; rates and totals are its own to compute."""
         activity = self.activity
-        requests = ("hit", activity.hits), ("miss", activity.misses), ("bypass", activity.bypassed)
+        requests = {
+            "hit": activity.hits,
+            "miss": activity.misses,
+            "bypass": activity.bypassed,
+            "coalesced": activity.coalesced,
+            "stale": activity.stale,
+        }
         name = "podman_llm_requests_total"
         meaning = "Requests answered from the cache or meant for the upstream."
         return [
-            *(Metric(name, "counter", meaning, count, {"cache": word}) for word, count in requests),
+            *(
+                Metric(name, "counter", meaning, count, {"cache": word})
+                for word, count in requests.items()
+            ),
             Metric(
                 "podman_llm_errors_total",
                 "counter",

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from podman_llm.cache.base import Entry
 from podman_llm.proxy.activity import Activity
-from podman_llm.proxy.attempts import Attempts, Inquiry, Won
+from podman_llm.proxy.attempts import Inquiry, Won
+from podman_llm.proxy.boarding import Boarding
 from podman_llm.proxy.middleware import MARKS, Marks
 from podman_llm.proxy.questions import Ask
 from podman_llm.proxy.shelf import Shelf
@@ -21,9 +22,9 @@ _log = logging.getLogger(__name__)
 class Pipeline:
     """Answers one request at a time; holds nothing of any."""
 
-    def __init__(self, *, shelf: Shelf, attempts: Attempts, activity: Activity) -> None:
+    def __init__(self, *, shelf: Shelf, boarding: Boarding, activity: Activity) -> None:
         self._shelf = shelf
-        self._attempts = attempts
+        self._boarding = boarding
         self._activity = activity
 
     async def answer(self, request: web.Request, ask: Ask) -> web.StreamResponse:
@@ -43,7 +44,7 @@ class Pipeline:
             request_id=marks.request_id,
             target=marks.target,
         )
-        won = await self._attempts.open(inquiry)
+        won = await self._boarding.open(inquiry)
         try:
             return await self._relay(request, won)
         finally:
@@ -57,6 +58,8 @@ class Pipeline:
     async def _relay(self, request: web.Request, won: Won) -> web.StreamResponse:
         marks = request[MARKS]
         marks.served_by = won.served_by
+        if won.is_coalesced:
+            marks.cache = "COALESCED"
         opened = won.opened
         if opened.is_whole:
             return web.Response(status=opened.status, body=opened.begun, headers=opened.headers)

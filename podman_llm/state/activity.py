@@ -5,13 +5,17 @@ An unreadable file is *unknown*, never idle: a pod is not ended because a file w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from podman_llm.errors import StateError
 from podman_llm.state import documents
 from podman_llm.state.paths import StatePaths
+
+
+_DISTRUST: Final = ("CLOSED", "HALF_OPEN", "OPEN")
 
 
 class WorkerActivity(documents.Document):
@@ -31,8 +35,13 @@ class WorkerActivity(documents.Document):
     hits: int
     misses: int
     bypassed: int
+    coalesced: int = 0
+    stale: int = 0
     errors: int
     cache_problem: str = ""
+    failed_attempts: int = 0
+    fallbacks: int = 0
+    circuits: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,11 @@ class ActivitySummary:
     errors: int
     hit_rate: float | None
     known: bool
+    failed_attempts: int = 0
+    fallbacks: int = 0
+    circuits: Mapping[str, str] = field(default_factory=dict)
+    coalesced: int = 0
+    stale: int = 0
 
 
 def save_activity(paths: StatePaths, activity: WorkerActivity) -> None:
@@ -83,7 +97,21 @@ def summarise(
         errors=sum(one.errors for one in slots),
         hit_rate=hits / (hits + misses) if hits + misses else None,
         known=bool(live),
+        failed_attempts=sum(one.failed_attempts for one in slots),
+        fallbacks=sum(one.fallbacks for one in slots),
+        circuits=_worst(live),
+        coalesced=sum(one.coalesced for one in slots),
+        stale=sum(one.stale for one in slots),
     )
+
+
+def _worst(live: Iterable[WorkerActivity]) -> Mapping[str, str]:
+    """Each circuit as the worker sees it that trusts it least."""
+    worst: dict[str, str] = {}
+    for one in live:
+        for name, state in one.circuits.items():
+            worst[name] = max(worst.get(name, state), state, key=_DISTRUST.index)
+    return worst
 
 
 def _load_one(file: Path) -> WorkerActivity | None:

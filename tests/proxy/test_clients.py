@@ -33,7 +33,9 @@ TOOL: Any = {
 
 
 @asynccontextmanager
-async def pod(**config: Any) -> AsyncIterator[tuple[Rig, OpenAIDouble]]:
+async def pod(
+    settings: dict[str, Any] | None = None, **config: Any
+) -> AsyncIterator[tuple[Rig, OpenAIDouble]]:
     """The proxy in front of a model server that demands the pod's key."""
     sha256 = hashlib.sha256(KEY.encode()).hexdigest()
     given = {"served_names": NAMES, "api_key_sha256": sha256} | config
@@ -41,7 +43,7 @@ async def pod(**config: Any) -> AsyncIterator[tuple[Rig, OpenAIDouble]]:
     await double.start()
     target = {"url": double.url, "api_key": KEY, "served_by": "pod/abc", "pod_state": "READY"}
     try:
-        async with proxy(says(), target=target) as rig:
+        async with proxy(says(), settings=settings, target=target) as rig:
             yield rig, double
     finally:
         await double.stop()
@@ -162,7 +164,8 @@ async def test_the_official_client_sees_a_break_as_an_error_never_as_an_answer()
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves_frees_the_gpu_within_a_tenth_of_a_second(stream: bool) -> None:
     body = json.dumps({"model": "lab-model", "messages": MESSAGES, "stream": stream}).encode()
-    async with pod(endless=True, tokens_per_second=50) as (rig, double):
+    at_once = {"proxy": {"linger_seconds": 0}}
+    async with pod(at_once, endless=True, tokens_per_second=50) as (rig, double):
         head = (
             "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

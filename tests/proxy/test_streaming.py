@@ -24,6 +24,7 @@ from tests.proxy.rig import (
 )
 
 STREAMED = b'{"messages":[],"stream":true}'
+AT_ONCE = {"proxy": {"linger_seconds": 0}}
 ABORT = delta("", finish='"abort"')
 ERROR = b'data: {"error": {"message": "EngineCore encountered an issue.", "code": 500}}\n\n'
 
@@ -209,7 +210,7 @@ async def test_a_client_that_leaves_cancels_the_stream_within_a_tenth_of_a_secon
         await turn.send(STREAM_HEAD, chunk(EVENTS[0]), chunk(EVENTS[1]))
         await asyncio.Event().wait()
 
-    async with proxy(endless) as rig:
+    async with proxy(endless, settings=AT_ONCE) as rig:
         async with rig.connection(request_bytes(STREAMED)) as (reader, _):
             await reader.readuntil(EVENTS[1])
         await asyncio.wait_for(rig.upstream.turns[0].gone.wait(), 0.1)
@@ -224,7 +225,7 @@ async def test_a_client_that_leaves_before_the_first_byte_cancels_too(body: byte
         arrived.set()
         await asyncio.Event().wait()
 
-    async with proxy(silent) as rig:
+    async with proxy(silent, settings=AT_ONCE) as rig:
         async with rig.connection(request_bytes(body)):
             await arrived.wait()
         await asyncio.wait_for(rig.upstream.turns[0].gone.wait(), 0.1)
