@@ -55,6 +55,18 @@ class StopReason(StrEnum):
     LOST = "lost"
 
 
+class Guard(StrEnum):
+    """What is known of the guard inside the pod, which ends it at its hard deadline without us."""
+
+    NONE = "none"  # pods of this provider have none
+    AWAITED = "awaited"  # it has not reported yet
+    ARMED = "armed"  # it reported, and its key works
+    KEY_REFUSED = "key_refused"  # it reported, and its key may not even look at the pod
+    KEY_UNTRIED = "key_untried"  # it reported, and could not find out whether its key works
+    ABSENT = "absent"  # it did not report in time, and its log is whole
+    UNSEEN = "unseen"  # its log was read too late to tell
+
+
 _P = Phase
 
 ALLOWED: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
@@ -258,6 +270,7 @@ class PodRecord:
     evidence: Evidence | None = None
     transitions: tuple[Transition, ...] = field(default=())
     is_cut_short: bool = False
+    guard: Guard = Guard.NONE
 
     @property
     def is_open(self) -> bool:
