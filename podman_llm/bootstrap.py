@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from podman_llm.config.directories import user_cache_dir
 from podman_llm.config.inheritance import drop_keys, inherited
-from podman_llm.config.models import ProxySettings, Settings
+from podman_llm.config.models import BudgetSettings, ProxySettings, Settings
 from podman_llm.config.secrets import (
     RUNPOD_API_KEY,
     RUNPOD_ENDPOINT_API_KEY,
@@ -39,6 +39,7 @@ from podman_llm.state.paths import StatePaths
 if TYPE_CHECKING:
     from podman_llm.cache.base import Cache
     from podman_llm.cache.disk import DiskStore
+    from podman_llm.pods.announce import Channel
     from podman_llm.pods.controller import Controller
     from podman_llm.pods.planning import Plan
     from podman_llm.providers.base import Provider
@@ -151,10 +152,13 @@ def _settings_at(listener: socket.socket) -> Settings:
 def _make_controller(
     settings: Settings, paths: StatePaths, owner: Owner, key: Secret | None
 ) -> Controller:
+    from podman_llm.pods.accounts import Accounts
+    from podman_llm.pods.announce import Announcer
     from podman_llm.pods.controller import Controller
     from podman_llm.pods.planning import LivePlanner
     from podman_llm.providers.probe import HttpProber
     from podman_llm.state.store import StateStore
+    from podman_llm.usage.ledger import open_ledger
 
     provider = make_provider(settings, paths, key)
     return Controller(
@@ -166,7 +170,22 @@ def _make_controller(
         token=_token,
         planner=LivePlanner(provider, _CLOCK),
         activity=lambda: _activity(paths),
+        accounts=Accounts(provider, owner.id, lambda: open_ledger(paths.ledger)),
+        announce=Announcer(_channels(settings.budget)),
     )
+
+
+def _channels(budget: BudgetSettings) -> list[Channel]:
+    """Where warnings go besides the log and ``status``."""
+    from podman_llm.host.desktop import notify
+    from podman_llm.providers.webhook import Webhook
+
+    hooks: list[Channel] = []
+    if budget.warn_webhook is not None:
+        hooks.append(Webhook(budget.warn_webhook, _CLOCK).send)
+    if budget.warn_desktop:
+        hooks.append(lambda message: notify("podman-llm", str(message["text"])))
+    return hooks
 
 
 def _token(length: int) -> str:
@@ -252,6 +271,7 @@ def _serve(
             request_ids=_request_ids(),
             activity=activity,
             state_view=lambda: _summary(activity, paths),
+            chance=secrets.SystemRandom().random,
         )
         activity.cache_problem = problem
         tells = paths and asyncio.create_task(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 _CALLS_REMEMBERED: Final = 20
 
@@ -77,6 +77,7 @@ class HalfOpen:
 
 
 Circuit = Closed | Open | HalfOpen
+CircuitState = Literal["CLOSED", "HALF_OPEN", "OPEN"]
 
 
 class Admission(StrEnum):
@@ -92,7 +93,7 @@ class Admission(StrEnum):
     """Do not ask."""
 
 
-def name_of(circuit: Circuit) -> str:
+def name_of(circuit: Circuit) -> CircuitState:
     """The state's name, for people and programs."""
     match circuit:
         case Closed():
@@ -112,6 +113,17 @@ def admission(circuit: Circuit, now: float) -> Admission:
             return Admission.TRY if now >= until else Admission.NO
         case HalfOpen(is_trying=is_trying):
             return Admission.BUSY if is_trying else Admission.TRY
+
+
+def is_unproven(circuit: Circuit) -> bool:
+    """Whether nothing has gone well since it opened; a probe then goes first, not a request."""
+    match circuit:
+        case Open():
+            return True
+        case HalfOpen(streak=streak, good=good):
+            return streak > 0 and good == 0
+        case Closed():
+            return False
 
 
 def seconds_shut(circuit: Circuit, now: float) -> float:

@@ -6,12 +6,14 @@ asked: an answer of two halves is no answer.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
 from podman_llm.core.routing import LONGEST_RETRY_AFTER, POD, Exclusion, Refuse
+from podman_llm.errors import UpstreamBroke, UpstreamError, UpstreamUnreachable
 
 
 class Effect(Enum):
@@ -66,6 +68,7 @@ _EFFECTS: Final = {
     Outcome.UNREACHABLE: Effect.GRAVE,
 }
 _RETRY_SECONDS: Final = 2
+_WORDS: Final = 200  # characters of somebody else's message
 _OVERLOAD: Final = 429
 _SERVER_ERROR: Final = 500
 _CLIENT_ERROR: Final = 400
@@ -86,6 +89,34 @@ def judge_status(status: int, *, is_pod: bool, is_page: bool) -> Outcome:
         return Outcome.ANSWERED
     is_about_us = is_page if is_pod else status in _ABOUT_US
     return Outcome.MISPLACED if is_about_us else Outcome.REJECTED
+
+
+def judge_error(err: UpstreamError) -> Outcome:
+    """The outcome of an attempt that gave no answer."""
+    match err:
+        case UpstreamUnreachable():
+            return Outcome.UNREACHABLE
+        case UpstreamBroke():
+            return Outcome.BROKE
+        case _:
+            return Outcome.SILENT
+
+
+def status_text(status: int, body: bytes) -> str:
+    """What a refusal says, for people: its status, and its own words if they are of use.
+
+    What is said about a key may show part of it.
+    """
+    if status in _ABOUT_US:
+        return f"status {status}: the key or the model's name in the settings may be wrong"
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    error = document.get("error") if isinstance(document, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    words = f": {message[:_WORDS]}" if isinstance(message, str) else ""
+    return f"status {status}{words}"
 
 
 @dataclass(frozen=True, slots=True)

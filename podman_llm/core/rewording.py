@@ -49,7 +49,7 @@ _VLLM_FIELDS: Final = frozenset(
 _REASONING: Final = frozenset({"reasoning", "reasoning_content"})
 _LIMITS: Final = ("max_completion_tokens", "max_tokens")  # the first one counts for more
 # In the dialect of messages ``top_k`` is no addition of vLLM's.
-_OWN: Final = {Endpoint.MESSAGES: frozenset({"top_k"})}
+_MESSAGES_OWN: Final = frozenset({"top_k"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,23 @@ class Wording:
     limit_field: str
 
 
-def reword(body: bytes, endpoint: Endpoint, model: str, wording: Wording) -> bytes:
+def reword(body: bytes, endpoint: Endpoint | None, model: str, wording: Wording) -> bytes:
     """The request under the service's own name of the model; ``body`` must be a JSON object."""
     asked: dict[str, Any] = json.loads(body)
     asked["model"] = model
     if not wording.takes_vllm_fields:
-        dropped = _VLLM_FIELDS - _OWN.get(endpoint, frozenset())
+        dropped = _VLLM_FIELDS - (_MESSAGES_OWN if endpoint is Endpoint.MESSAGES else frozenset())
         asked = {name: value for name, value in asked.items() if name not in dropped}
         asked |= _plain_messages(asked.get("messages"))
     if endpoint is Endpoint.CHAT and wording.limit_field:
-        if limits := [asked.pop(name) for name in _LIMITS if name in asked]:
-            asked[wording.limit_field] = limits[0]
+        _rename_limit(asked, wording.limit_field)
     return json.dumps(asked, separators=(",", ":")).encode()
+
+
+def _rename_limit(asked: dict[str, Any], field: str) -> None:
+    limits = [asked.pop(name) for name in _LIMITS if name in asked]
+    if limits:
+        asked[field] = limits[0]
 
 
 def _plain_messages(messages: object) -> dict[str, list[object]]:

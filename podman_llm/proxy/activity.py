@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from podman_llm.core.breaker import CircuitState
 from podman_llm.errors import StateError
 from podman_llm.host.clock import Clock
 from podman_llm.state.activity import WorkerActivity
@@ -25,7 +26,7 @@ class Activity:
     (an old answer, knowingly). ``in_flight`` and ``last_counted_at`` (wall seconds) know
     only requests that reach the upstream, because only those keep a pod from being idle.
     ``failed_attempts`` are those after which another upstream was asked or the request refused,
-    ``fallbacks`` the answers of others than the pod, ``circuits`` the breakers' states by name.
+    ``fallbacks`` the answers of others than the pod; ``circuits`` tells the breakers' states.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Activity:
         self.errors = before.errors if before else 0
         self.failed_attempts = before.failed_attempts if before else 0
         self.fallbacks = before.fallbacks if before else 0
-        self.circuits: Mapping[str, str] = {}
+        self.circuits: Callable[[], Mapping[str, CircuitState]] = dict
         self.cache_problem = ""
 
     @property
@@ -100,7 +101,7 @@ class Activity:
             errors=self.errors,
             failed_attempts=self.failed_attempts,
             fallbacks=self.fallbacks,
-            circuits=dict(self.circuits),
+            circuits=dict(self.circuits()),
             cache_problem=self.cache_problem,
         )
 

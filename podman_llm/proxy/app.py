@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from podman_llm.cache.base import Cache
-from podman_llm.config.models import Settings
+from podman_llm.config.models import RoutingSettings, Settings
+from podman_llm.core.breaker import BreakerPolicy
 from podman_llm.core.completion import Endpoint
 from podman_llm.errors import ConfigError
 from podman_llm.host.clock import Clock
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.admin import Admin, StateView
+from podman_llm.proxy.asking import Asking
 from podman_llm.proxy.attempts import Attempts
+from podman_llm.proxy.backends import Backend
 from podman_llm.proxy.boarding import Boarding
+from podman_llm.proxy.circuits import Circuits
 from podman_llm.proxy.handlers import Handlers
 from podman_llm.proxy.middleware import Boundary, Gate
 from podman_llm.proxy.pipeline import Pipeline
 from podman_llm.proxy.questions import Questions
+from podman_llm.proxy.roster import Roster
 from podman_llm.proxy.shelf import Shelf
 from podman_llm.proxy.targets import Targets
 from podman_llm.upstreams.base import Upstream
@@ -41,15 +47,47 @@ def build_app(
     request_ids: Callable[[], str],
     activity: Activity,
     state_view: StateView,
+    chance: Callable[[], float],
+    backends: Sequence[Backend] = (),
 ) -> web.Application:
-    """The application of one worker. It owns ``cache`` and ``upstream`` and closes them.
+    """The application of one worker. It owns ``cache`` and the upstreams and closes them.
 
-    ``cache_problem`` says why ``cache`` is None although one is wanted. Raises ConfigError.
+    ``upstream`` reaches the pod, ``backends`` answer in its place, in this order. ``cache_problem``
+    says why ``cache`` is None although one is wanted. ``chance`` gives random numbers from 0 to 1.
+    Raises ConfigError.
     """
     gate = _gate(settings)
     shelf = Shelf(cache=cache, settings=settings, clock=clock)
+    others = Shelf(cache=cache, settings=_for_fallbacks(settings), clock=clock)
+    questions = Questions(settings)
+    circuits = Circuits(
+        tuple(backend.name for backend in backends),
+        policy=_breaker_policy(settings.routing),
+        clock=clock,
+        chance=chance,
+    )
+    activity.circuits = circuits.states
+    roster = Roster(
+        targets=targets,
+        pod=upstream,
+        backends=backends,
+        circuits=circuits,
+        routing=settings.routing,
+    )
+    asking = Asking(
+        pod=upstream,
+        backends=roster.backends,
+        shelf=shelf,
+        others=others,
+        questions=questions,
+        keeps_credentials=not gate.has_keys,
+    )
     attempts = Attempts(
-        shelf=shelf, upstream=upstream, activity=activity, client_keys_are_ours=gate.has_keys
+        roster=roster,
+        asking=asking,
+        circuits=circuits,
+        activity=activity,
+        routing=settings.routing,
     )
     boarding = Boarding(
         attempts=attempts,
@@ -57,7 +95,14 @@ def build_app(
         limit=shelf.max_entry_bytes,
         linger=settings.proxy.linger_seconds,
     )
-    pipeline = Pipeline(shelf=shelf, boarding=boarding, activity=activity)
+    pipeline = Pipeline(
+        shelf=shelf,
+        roster=roster,
+        boarding=boarding,
+        activity=activity,
+        routing=settings.routing,
+        clock=clock,
+    )
     boundary = Boundary(gate=gate, targets=targets, activity=activity, request_ids=request_ids)
     app = web.Application(
         middlewares=[boundary.middleware()], client_max_size=settings.proxy.max_body_bytes
@@ -71,18 +116,36 @@ def build_app(
         clock=clock,
         state_view=state_view,
     )
-    handlers = Handlers(pipeline, Questions(settings), max_body_bytes=settings.proxy.max_body_bytes)
+    handlers = Handlers(pipeline, questions, max_body_bytes=settings.proxy.max_body_bytes)
     app.add_routes(_routes(admin, handlers, is_profiled=settings.enable_profiling))
 
     async def close(_app: web.Application) -> None:
         await boarding.close()
-        await shelf.settle()
-        await upstream.close()
+        await roster.close()
+        await asyncio.gather(shelf.settle(), others.settle())
+        for one in {upstream, *(backend.upstream for backend in backends)}:
+            await one.close()
         if cache is not None:
             await cache.close()
 
     app.on_cleanup.append(close)
     return app
+
+
+def _for_fallbacks(settings: Settings) -> Settings:
+    """The settings under which answers of fallbacks are kept."""
+    kept = settings.cache.model_copy(update={"ttl_seconds": settings.fallback.ttl_seconds})
+    return settings.model_copy(update={"cache": kept})
+
+
+def _breaker_policy(routing: RoutingSettings) -> BreakerPolicy:
+    return BreakerPolicy(
+        consecutive=routing.failures,
+        first_open=routing.open_seconds,
+        longest_open=routing.longest_open_seconds,
+        good_calls=routing.good_calls,
+        settle_seconds=routing.settle_seconds,
+    )
 
 
 def _routes(admin: Admin, handlers: Handlers, *, is_profiled: bool) -> list[web.RouteDef]:

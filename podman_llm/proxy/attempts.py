@@ -2,66 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import hdrs
 
-from podman_llm.core.cachekey import CacheKey
-from podman_llm.core.routing import NOT_CACHED, PodView, Policy, plan, refuse
-from podman_llm.proxy.activity import Activity
-from podman_llm.proxy.envelope import Refusal
-from podman_llm.proxy.opening import Opened, open_answer
-from podman_llm.proxy.questions import Ask
-from podman_llm.proxy.shelf import Shelf
-from podman_llm.proxy.streaming import Keeper
-from podman_llm.proxy.targets import Target
-from podman_llm.upstreams.base import Answer, Call, Headers, Upstream, end_to_end
-
-# Ours to set, of this connection, or of the browser: never for the upstream.
-_NOT_FORWARDED: Final = frozenset(
-    {
-        "accept-encoding",
-        "content-length",
-        "cookie",
-        "expect",
-        "host",
-        "origin",
-        "referer",
-        # The edge before RunPod's pods turns away some programs by their name (urllib's, for one).
-        "user-agent",
-        "x-request-id",
-    }
+from podman_llm.cache.base import Entry
+from podman_llm.config.models import RoutingSettings
+from podman_llm.core.failover import (
+    Effect,
+    Outcome,
+    Tried,
+    all_failed,
+    fallback_reason,
+    judge_error,
+    judge_status,
+    status_text,
+    trail,
 )
-_CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
-_KEPT_HEADERS: Final = frozenset({"content-type"})
-# Looking whether it is there is no use of the pod, and must not keep it from being idle.
-_PROBING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+from podman_llm.core.routing import NOT_CACHED, POD, Plan, Refuse, refuse
+from podman_llm.errors import UpstreamBroke, UpstreamError
+from podman_llm.proxy.activity import Activity
+from podman_llm.proxy.asking import Asked, Asking
+from podman_llm.proxy.circuits import Circuits, Turn
+from podman_llm.proxy.envelope import Refusal
+from podman_llm.proxy.inquiry import Inquiry
+from podman_llm.proxy.opening import Opened, open_answer
+from podman_llm.proxy.roster import Roster
+from podman_llm.telemetry import names
+from podman_llm.upstreams.base import HTML, Headers
 
-
-@dataclass(frozen=True, slots=True)
-class Inquiry:
-    """A request on its way to upstreams, free of the connection it came on.
-
-    ``key`` is where its answer is kept, None for nowhere; ``cache`` is its ``X-Cache`` word.
-    ``target`` is the pod at its arrival.
-    """
-
-    method: str
-    headers: Mapping[str, str]
-    ask: Ask
-    key: CacheKey | None
-    cache: str
-    request_id: str
-    target: Target
+_log = logging.getLogger(__name__)
+_TOO_LATE: Final = 504
 
 
 @dataclass(frozen=True, slots=True)
 class Won:
     """The answer that the client gets, and who gives it. It must be closed.
 
+    ``attempts`` and ``reason`` are what headers say of the way there; ``reason`` is empty if it is
+    the pod's. ``age`` is in seconds, of an answer that a fallback gave before and that was kept.
     ``is_coalesced``: the call was made for another request, which shares it.
     """
 
@@ -69,6 +53,9 @@ class Won:
     served_by: str
     resources: contextlib.ExitStack
     is_coalesced: bool = False
+    attempts: str = ""
+    reason: str = ""
+    age: int | None = None
 
     def close(self) -> None:
         """Be done with it, at its end or before."""
@@ -76,76 +63,178 @@ class Won:
 
 
 class Attempts:
-    """Asks upstreams until one answers; holds nothing of any request."""
+    """Asks by the plan until somebody answers; holds nothing of any request."""
 
     def __init__(
-        self, *, shelf: Shelf, upstream: Upstream, activity: Activity, client_keys_are_ours: bool
+        self,
+        *,
+        roster: Roster,
+        asking: Asking,
+        circuits: Circuits,
+        activity: Activity,
+        routing: RoutingSettings,
     ) -> None:
-        self._shelf = shelf
-        self._upstream = upstream
+        self._roster = roster
+        self._asking = asking
+        self._circuits = circuits
         self._activity = activity
-        self._keeps_credentials = not client_keys_are_ours
+        self._routing = routing
 
     async def open(self, inquiry: Inquiry) -> Won:
         """The answer that has begun. Raises Refusal or UpstreamError."""
-        url = _url_or_refusal(inquiry.target, inquiry.ask)
-        self._activity.count(inquiry.cache)
-        with contextlib.ExitStack() as resources:
-            if inquiry.method not in _PROBING:
+        if inquiry.ask.directives.only_if_cached:
+            raise _refusal(NOT_CACHED)
+        planned = self._roster.plan(inquiry)
+        if not planned.plan.attempts:
+            raise _refusal(refuse(planned.pod, planned.plan))
+        word = inquiry.cache
+        try:
+            won = await self._walk(inquiry, planned.plan)
+            word = word if won.age is None else "HIT"
+        finally:
+            self._activity.count(word)
+        return won
+
+    async def _walk(self, inquiry: Inquiry, plan: Plan) -> Won:
+        tried: list[Tried] = []
+        ends = asyncio.get_running_loop().time() + self._routing.deadline_seconds
+        for name in plan.attempts:
+            shelved = await self._asking.shelved(name, inquiry)
+            if name != POD and (found := await shelved.find()):
+                return _told(_kept(*found), tried, fallback_reason(tried, plan.excluded))
+            asked = await self._asking.asked(name, inquiry, shelved)
+            limit = self._limit(inquiry, ends, is_last=name == plan.attempts[-1])
+            end, won = await self._try(asked, inquiry, limit, is_only=plan.attempts == (POD,))
+            if won is not None:
+                self._note(inquiry, tried, answered_by=asked)
+                reason = "" if asked.is_pod else fallback_reason(tried, plan.excluded)
+                return _told(won, [*tried, end], reason)
+            tried.append(end)
+        self._note(inquiry, tried, answered_by=None)
+        raise _refusal(all_failed(tried, plan.excluded), trail(tried))
+
+    def _limit(self, inquiry: Inquiry, ends: float, *, is_last: bool) -> float:
+        """How long one attempt may take to its first content.
+
+        Only a stream shows life early: any other answer comes whole, however long it is.
+        """
+        left = max(0.0, ends - asyncio.get_running_loop().time())
+        if is_last or not inquiry.ask.question.wants_stream:
+            return left
+        return min(left, self._routing.first_content_seconds)
+
+    async def _try(
+        self, asked: Asked, inquiry: Inquiry, limit: float, *, is_only: bool
+    ) -> tuple[Tried, Won | None]:
+        """One attempt. ``is_only``: with nobody else to ask, the pod's failure is told as it is."""
+        with contextlib.ExitStack() as resources, self._circuits.asking(asked.name) as turn:
+            if asked.is_pod and not inquiry.is_probe:
                 resources.enter_context(self._activity.running())
-            answer = await self._upstream.send(self._call(inquiry, url))
+            try:
+                opened = await _opened(asked, inquiry, limit, resources)
+            except UpstreamError as err:
+                tried = Tried(asked.served_by, judge_error(err), str(err), is_pod=asked.is_pod)
+                self._tell(turn, tried, inquiry)
+                if is_only:
+                    raise
+                return tried, None
+            tried = _judged(asked, opened)
+            self._tell(turn, tried, inquiry)
+            if tried.outcome.fails_over and not is_only:
+                return tried, None
+            watched = replace(opened, read=self._watched(opened.read, asked, inquiry))
+            return tried, Won(watched, asked.served_by, resources.pop_all())
+
+    def _tell(self, turn: Turn, tried: Tried, inquiry: Inquiry) -> None:
+        turn.effect, turn.why = self._effect(tried.outcome, inquiry, is_pod=tried.is_pod), tried.why
+
+    def _effect(self, outcome: Outcome, inquiry: Inquiry, *, is_pod: bool) -> Effect:
+        """What the circuit learns; nothing from a pod that ends or starts by plan."""
+        if is_pod and outcome.fails_over and self._roster.has_moved(inquiry.target):
+            return Effect.NONE
+        return outcome.effect
+
+    def _watched(
+        self, read: Callable[[], Awaitable[bytes]], asked: Asked, inquiry: Inquiry
+    ) -> Callable[[], Awaitable[bytes]]:
+        """``read``, with the circuit learning of an answer that breaks on its way."""
+
+        async def watched() -> bytes:
+            try:
+                return await read()
+            except UpstreamBroke as err:
+                effect = self._effect(Outcome.BROKE, inquiry, is_pod=asked.is_pod)
+                self._circuits.learn(asked.name, effect, str(err))
+                raise
+
+        return watched
+
+    def _note(self, inquiry: Inquiry, failed: Sequence[Tried], answered_by: Asked | None) -> None:
+        """Remember, count and log how it went."""
+        self._activity.failed_attempts += len(failed)
+        if answered_by is not None:
+            self._roster.note(inquiry.ask.session, is_pod=answered_by.is_pod)
+            self._activity.fallbacks += not answered_by.is_pod
+        if failed:
+            why = "; ".join(f"{one.served_by}: {one.why}" for one in failed)
+            facts = {"request_id": inquiry.request_id, "attempts": trail(failed), "why": why}
+            _log.warning(names.FAILED_OVER, extra=facts)
+
+
+async def _opened(
+    asked: Asked, inquiry: Inquiry, limit: float, resources: contextlib.ExitStack
+) -> Opened:
+    try:
+        async with asyncio.timeout(limit):
+            answer = await asked.upstream.send(asked.call)
             resources.callback(answer.close)
-            opened = await open_answer(answer, inquiry.ask, self._keeper(inquiry, answer))
-            return Won(opened, inquiry.target.served_by, resources.pop_all())
-
-    def _call(self, inquiry: Inquiry, url: str) -> Call:
-        ask = inquiry.ask
-        return Call(
-            method=inquiry.method,
-            url=f"{url}{ask.route.path}{'?' if ask.query else ''}{ask.query}",
-            headers=self._headers(inquiry),
-            body=ask.body,
-        )
-
-    def _headers(self, inquiry: Inquiry) -> Headers:
-        """The client's headers for the upstream, with the key that the upstream wants."""
-        key = inquiry.target.api_key
-        dropped = _NOT_FORWARDED
-        added: Headers = ((hdrs.USER_AGENT, "podman-llm"), ("X-Request-Id", inquiry.request_id))
-        if key is not None or not self._keeps_credentials:
-            dropped |= _CREDENTIALS
-        if key is not None:
-            added += ((hdrs.AUTHORIZATION, f"Bearer {key}"),)
-        return end_to_end(inquiry.headers.items(), but=dropped) + added
-
-    def _keeper(self, inquiry: Inquiry, answer: Answer) -> Keeper:
-        key = inquiry.key
-        if key is None:
-            return Keeper(0, _forget)
-        headers = tuple(pair for pair in answer.headers if pair[0].lower() in _KEPT_HEADERS)
-
-        def keep(body: bytes) -> None:
-            self._shelf.keep(
-                key, inquiry.ask, body=body, headers=headers, served_by=inquiry.target.served_by
-            )
-
-        return Keeper(self._shelf.max_entry_bytes, keep)
+            return await open_answer(answer, inquiry.ask, asked.shelved.keeper(answer))
+    except TimeoutError as err:
+        raise UpstreamError(f"no content within {limit:.0f} s", status=_TOO_LATE) from err
 
 
-def _url_or_refusal(target: Target, ask: Ask) -> str:
-    pod = PodView(
-        is_ready=target.url is not None, message=target.message, retry_after=target.retry_after
+def _judged(asked: Asked, opened: Opened) -> Tried:
+    kind = _header(opened.headers, hdrs.CONTENT_TYPE)
+    outcome = judge_status(opened.status, is_pod=asked.is_pod, is_page=kind.startswith(HTML))
+    if not outcome.fails_over:
+        return Tried(asked.served_by, outcome, is_pod=asked.is_pod)
+    wait = _header(opened.headers, hdrs.RETRY_AFTER)
+    return Tried(
+        asked.served_by,
+        outcome,
+        status_text(opened.status, opened.begun),
+        retry_after=int(wait) if wait.isascii() and wait.isdigit() else None,
+        is_pod=asked.is_pod,
     )
-    decided = plan(pod, (), policy=Policy.AUTO, is_stream=ask.question.wants_stream)
-    refusal = NOT_CACHED if ask.directives.only_if_cached else None
-    if refusal is None and not decided.attempts:
-        refusal = refuse(pod, decided)
-    if refusal is not None:
-        raise Refusal(
-            refusal.status, refusal.message, code=refusal.code, retry_after=refusal.retry_after
-        )
-    return target.url or ""
 
 
-def _forget(_body: bytes) -> None:
-    """The answer is not wanted."""
+def _header(headers: Headers, name: str) -> str:
+    return next((value for key, value in headers if key.lower() == name.lower()), "")
+
+
+def _kept(entry: Entry, age: int) -> Won:
+    """An answer that a fallback gave before."""
+
+    async def end() -> bytes:
+        return b""
+
+    resources = contextlib.ExitStack()
+    opened = Opened(
+        entry.status, entry.headers, entry.body, is_whole=True, read=end, close=resources.close
+    )
+    return Won(opened, entry.served_by, resources, age=age)
+
+
+def _told(won: Won, tried: Sequence[Tried], reason: str) -> Won:
+    """The answer with the story of how it was won."""
+    return replace(won, attempts=trail(tried), reason=reason)
+
+
+def _refusal(told: Refuse, attempts: str = "") -> Refusal:
+    return Refusal(
+        told.status,
+        told.message,
+        code=told.code,
+        retry_after=told.retry_after,
+        attempts=attempts,
+    )

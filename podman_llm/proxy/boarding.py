@@ -9,8 +9,9 @@ from aiohttp import hdrs
 
 from podman_llm.core.flight import ALONE, Ticket, retry_ticket, shared_ticket
 from podman_llm.proxy.activity import Activity
-from podman_llm.proxy.attempts import Attempts, Inquiry, Won
+from podman_llm.proxy.attempts import Attempts, Won
 from podman_llm.proxy.flights import Flight, Flights, Seat
+from podman_llm.proxy.inquiry import Inquiry
 
 
 class Boarding:

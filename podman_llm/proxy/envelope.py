@@ -25,7 +25,8 @@ class Refusal(Exception):
     """A request that we answer ourselves, with an error.
 
     ``code`` is for programs, ``message`` for people; ``param`` names the field at fault.
-    ``retry_after`` is in seconds, None where trying again changes nothing.
+    ``retry_after`` is in seconds, None where trying again changes nothing. ``attempts`` is what the
+    header says of those that were made.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Refusal(Exception):
         code: str,
         param: str | None = None,
         retry_after: int | None = None,
+        attempts: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -43,6 +45,7 @@ class Refusal(Exception):
         self.code = code
         self.param = param
         self.retry_after = retry_after
+        self.attempts = attempts
 
 
 def from_upstream_error(err: UpstreamError, served_by: str) -> Refusal:

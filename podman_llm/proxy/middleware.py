@@ -47,6 +47,8 @@ class Marks:
     served_by: str = "podman-llm"
     age: int | None = None
     origin: str = ""
+    attempts: str = ""
+    fallback_reason: str = ""
 
 
 MARKS: Final = web.RequestKey("marks", Marks)
@@ -187,7 +189,7 @@ class Boundary:
     def _refuse(self, marks: Marks, refusal: Refusal) -> web.Response:
         if refusal.status >= _SERVER_ERROR:
             self._activity.errors += 1
-        marks.served_by = "podman-llm"
+        marks.served_by, marks.attempts = "podman-llm", refusal.attempts
         return envelope.render(refusal)
 
     async def stamp(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -202,6 +204,10 @@ class Boundary:
         headers["X-Pod-State"] = marks.target.pod_state
         if headers.get(hdrs.SERVER) == SERVER_SOFTWARE:
             headers[hdrs.SERVER] = "podman-llm"
+        if marks.attempts:
+            headers["X-Attempts"] = marks.attempts
+        if marks.fallback_reason:
+            headers["X-Fallback-Reason"] = marks.fallback_reason
         if marks.age is not None:
             headers[hdrs.AGE] = str(marks.age)
         if response.status in _TRY_AGAIN:

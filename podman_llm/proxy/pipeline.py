@@ -1,31 +1,56 @@
-"""The way of one request: find in the cache, else win an answer of an upstream, and relay it."""
+"""The way of one request: find in the cache, wait where that is wanted, win an answer, relay it."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from podman_llm.cache.base import Entry
+from podman_llm.config.models import RoutingSettings
+from podman_llm.core.completion import Endpoint
+from podman_llm.errors import UpstreamError
+from podman_llm.host.clock import Clock
 from podman_llm.proxy.activity import Activity
-from podman_llm.proxy.attempts import Inquiry, Won
+from podman_llm.proxy.attempts import Won
 from podman_llm.proxy.boarding import Boarding
+from podman_llm.proxy.envelope import Refusal
+from podman_llm.proxy.inquiry import Inquiry, asked_policy
 from podman_llm.proxy.middleware import MARKS, Marks
+from podman_llm.proxy.patience import KEEPALIVE, Patience, loading
 from podman_llm.proxy.questions import Ask
-from podman_llm.proxy.shelf import Shelf
-from podman_llm.proxy.streaming import Cut, pass_on
+from podman_llm.proxy.roster import Roster
+from podman_llm.proxy.shelf import EVENT_STREAM, Shelf
+from podman_llm.proxy.streaming import Cut, pass_on, reset
 from podman_llm.telemetry import names
 
 _log = logging.getLogger(__name__)
+_OK: Final = 200
 
 
 class Pipeline:
     """Answers one request at a time; holds nothing of any."""
 
-    def __init__(self, *, shelf: Shelf, boarding: Boarding, activity: Activity) -> None:
+    def __init__(
+        self,
+        *,
+        shelf: Shelf,
+        roster: Roster,
+        boarding: Boarding,
+        activity: Activity,
+        routing: RoutingSettings,
+        clock: Clock,
+    ) -> None:
         self._shelf = shelf
+        self._roster = roster
         self._boarding = boarding
         self._activity = activity
+        self._routing = routing
+        self._clock = clock
 
     async def answer(self, request: web.Request, ask: Ask) -> web.StreamResponse:
         """The response; raises Refusal or UpstreamError while nothing was sent."""
@@ -43,30 +68,91 @@ class Pipeline:
             cache=marks.cache,
             request_id=marks.request_id,
             target=marks.target,
+            policy=asked_policy(request.headers, self._routing.policy),
         )
-        won = await self._boarding.open(inquiry)
-        try:
+        if seconds := self._roster.hold_seconds(inquiry):
+            return await self._answer_late(request, inquiry, seconds)
+        with contextlib.closing(await self._boarding.open(inquiry)) as won:
             return await self._relay(request, won)
-        finally:
-            won.close()
 
     def _replay(self, marks: Marks, entry: Entry, age: int) -> web.Response:
         marks.cache, marks.age, marks.served_by = "HIT", age, entry.served_by
         self._activity.count("HIT")
         return web.Response(status=entry.status, body=entry.body, headers=entry.headers)
 
-    async def _relay(self, request: web.Request, won: Won) -> web.StreamResponse:
-        marks = request[MARKS]
-        marks.served_by = won.served_by
-        if won.is_coalesced:
-            marks.cache = "COALESCED"
+    async def _answer_late(
+        self, request: web.Request, inquiry: Inquiry, seconds: float
+    ) -> web.StreamResponse:
+        """Wait for the pod first, at most ``seconds``, a stream with signs of life."""
+        with contextlib.ExitStack() as resources:
+            if not inquiry.ask.question.wants_stream:
+                won = resources.enter_context(
+                    contextlib.closing(await self._open_late(request, inquiry, seconds))
+                )
+                return await self._relay(request, won)
+            async with self._patience(request, inquiry) as patience:
+                try:
+                    won = resources.enter_context(
+                        contextlib.closing(await self._open_late(request, inquiry, seconds))
+                    )
+                except (Refusal, UpstreamError) as err:
+                    if patience.response is None:
+                        raise
+                    return self._cut(request, str(err), patience.response)
+            return await self._relay(request, won, patience.response)
+
+    async def _open_late(self, request: web.Request, inquiry: Inquiry, seconds: float) -> Won:
+        before = inquiry.target
+        target = request[MARKS].target = await self._roster.wait_for_pod(seconds)
+        # Other weights than those the key was made for: their answer has no place there.
+        key = inquiry.key if target.model_tag == before.model_tag else None
+        return await self._boarding.open(replace(inquiry, target=target, key=key))
+
+    def _patience(self, request: web.Request, inquiry: Inquiry) -> Patience:
+        routing = self._routing
+        is_shown = routing.show_loading and inquiry.ask.route.endpoint is Endpoint.CHAT
+        model = next(iter(inquiry.target.served_names), "podman-llm")
+
+        def show() -> bytes:
+            return loading(self._roster.seen().message, model=model, now=self._clock.wall())
+
+        say: Callable[[], bytes] = show if is_shown else lambda: KEEPALIVE
+        return Patience(
+            request, quiet=routing.quiet_seconds, every=routing.keepalive_seconds, say=say
+        )
+
+    async def _relay(
+        self, request: web.Request, won: Won, begun: web.StreamResponse | None = None
+    ) -> web.StreamResponse:
+        """Send the answer; ``begun`` is the stream that has been kept alive for it."""
+        _mark(request[MARKS], won)
         opened = won.opened
-        if opened.is_whole:
+        if begun is not None:
+            kind = dict(opened.headers).get(hdrs.CONTENT_TYPE, "")
+            if opened.status != _OK or not kind.startswith(EVENT_STREAM):
+                return self._cut(request, f"status {opened.status} came too late", begun)
+        elif opened.is_whole:
             return web.Response(status=opened.status, body=opened.begun, headers=opened.headers)
-        response = web.StreamResponse(status=opened.status, headers=opened.headers)
+        response = begun or web.StreamResponse(status=opened.status, headers=opened.headers)
         try:
             return await pass_on(request, response, opened.read, opened.begun)
         except Cut as cut:
-            self._activity.errors += 1
-            _log.warning(names.ANSWER_CUT, extra={"request_id": marks.request_id, "why": str(cut)})
-            return cut.response
+            return self._cut(request, str(cut), cut.response)
+
+    def _cut(
+        self, request: web.Request, why: str, response: web.StreamResponse
+    ) -> web.StreamResponse:
+        """End the client's connection rudely, so that no half answer poses as a whole one."""
+        reset(request.transport)
+        self._activity.errors += 1
+        facts = {"request_id": request[MARKS].request_id, "why": why}
+        _log.warning(names.ANSWER_CUT, extra=facts)
+        return response
+
+
+def _mark(marks: Marks, won: Won) -> None:
+    marks.served_by, marks.attempts, marks.fallback_reason = won.served_by, won.attempts, won.reason
+    if won.age is not None:
+        marks.cache, marks.age = "HIT", won.age
+    elif won.is_coalesced:
+        marks.cache = "COALESCED"

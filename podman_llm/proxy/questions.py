@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from podman_llm.config.models import Settings
+from podman_llm.core.abilities import NO_NEEDS, Needs, needs_of
 from podman_llm.core.cachekey import CacheKey, cache_key, compile_volatile, is_cacheable_request
 from podman_llm.core.completion import Endpoint, asks_usage_chunk, choices_asked
 from podman_llm.core.routing import Directives, Route
@@ -25,12 +26,16 @@ _LARGE_BYTES: Final = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What matters of a body. ``key`` is None where no answer to it is looked up or kept."""
+    """What matters of a body. ``key`` is None where no answer to it is looked up or kept.
+
+    ``needs`` are read only where there are fallbacks to choose from.
+    """
 
     key: CacheKey | None = None
     wants_stream: bool = False
     wants_usage: bool = False
     choices: int = 1
+    needs: Needs = NO_NEEDS
 
 
 BLIND: Final = Question()
@@ -57,6 +62,7 @@ class Questions:
         self._volatile: tuple[re.Pattern[str], ...] = compile_volatile(
             settings.cache.volatile_patterns
         )
+        self._has_fallbacks = bool(settings.fallback.backends)
         self._known: OrderedDict[bytes, Question] = OrderedDict()
 
     async def read(self, body: bytes, endpoint: Endpoint, query: str, model_tag: str) -> Question:
@@ -81,6 +87,7 @@ class Questions:
             wants_stream=document.get("stream") is True,
             wants_usage=asks_usage_chunk(document),
             choices=choices_asked(endpoint, document),
+            needs=needs_of(endpoint, document) if self._has_fallbacks else NO_NEEDS,
         )
 
     def _key(

@@ -28,7 +28,7 @@ class Target:
     the pod is doing, ``retry_after`` (seconds) when to ask again. ``model_tag`` names the exact
     weights; empty means unknown, so that nothing is looked up under it. ``served_names`` are the
     model names that will be served, for an editor that asks before the pod can tell. ``deadline``
-    is wall seconds.
+    is wall seconds. ``is_coming``: it will be ready, if all goes well; worth waiting for.
     """
 
     pod_state: str
@@ -40,6 +40,7 @@ class Target:
     message: str
     retry_after: int
     served_names: tuple[str, ...] = ()
+    is_coming: bool = False
 
 
 class Targets(Protocol):
@@ -205,4 +206,5 @@ def _waiting(record: PodRecord, now: float) -> Target:
         deadline=record.soft_deadline,
         retry_after=retry_after,
         served_names=record.spec.served_names,
+        is_coming=is_coming,
     )

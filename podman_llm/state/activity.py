@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pydantic import Field
+
+from podman_llm.core.breaker import CircuitState
 from podman_llm.errors import StateError
 from podman_llm.state import documents
 from podman_llm.state.paths import StatePaths
 
-
-_DISTRUST: Final = ("CLOSED", "HALF_OPEN", "OPEN")
+_DISTRUST: Final[tuple[CircuitState, ...]] = ("CLOSED", "HALF_OPEN", "OPEN")
 
 
 class WorkerActivity(documents.Document):
@@ -41,7 +43,7 @@ class WorkerActivity(documents.Document):
     cache_problem: str = ""
     failed_attempts: int = 0
     fallbacks: int = 0
-    circuits: dict[str, str] = {}
+    circuits: dict[str, CircuitState] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class ActivitySummary:
     known: bool
     failed_attempts: int = 0
     fallbacks: int = 0
-    circuits: Mapping[str, str] = field(default_factory=dict)
+    circuits: Mapping[str, CircuitState] = field(default_factory=dict)
     coalesced: int = 0
     stale: int = 0
 
@@ -105,9 +107,9 @@ def summarise(
     )
 
 
-def _worst(live: Iterable[WorkerActivity]) -> Mapping[str, str]:
+def _worst(live: Iterable[WorkerActivity]) -> Mapping[str, CircuitState]:
     """Each circuit as the worker sees it that trusts it least."""
-    worst: dict[str, str] = {}
+    worst: dict[str, CircuitState] = {}
     for one in live:
         for name, state in one.circuits.items():
             worst[name] = max(worst.get(name, state), state, key=_DISTRUST.index)

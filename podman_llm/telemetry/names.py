@@ -9,6 +9,9 @@ DAEMON_NOTE: Final = "daemon.note"
 DAEMON_PROBLEM: Final = "daemon.problem"
 DAEMON_STOPPED: Final = "daemon.stopped"
 
+POD_NOTICE: Final = "pod.notice"
+NOTICE_UNSENT: Final = "pod.notice_unsent"
+
 ENDPOINT_OPENED: Final = "endpoint.opened"
 ENDPOINT_CLOSED: Final = "endpoint.closed"
 ORPHAN_ENDED: Final = "worker.orphan_ended"
@@ -20,6 +23,8 @@ WORKER_KILLED: Final = "worker.killed"
 
 REQUEST_FAILED: Final = "request.failed"
 UPSTREAM_FAILED: Final = "upstream.failed"
+FAILED_OVER: Final = "request.failed_over"
+CIRCUIT_MOVED: Final = "circuit.moved"
 ANSWER_CUT: Final = "answer.cut"
 ACTIVITY_UNWRITTEN: Final = "activity.unwritten"
 PROXY_DRAINING: Final = "proxy.draining"

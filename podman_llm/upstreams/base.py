@@ -17,6 +17,9 @@ from typing import Final, Protocol
 
 Headers = tuple[tuple[str, str], ...]
 
+HTML: Final = "text/html"
+"""No model server's own words: what an edge or a gateway before it says."""
+
 HOP_BY_HOP: Final = frozenset(
     {
         "connection",

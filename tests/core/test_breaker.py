@@ -18,6 +18,7 @@ from podman_llm.core.breaker import (
     force_close,
     force_open,
     is_settling,
+    is_unproven,
     name_of,
     on_probation,
     seconds_shut,
@@ -146,6 +147,16 @@ def test_a_new_upstream_is_trusted_step_by_step() -> None:
     assert not is_settling(Closed(), 100.0, POLICY)
     failing = fail(admit(circuit, 100.0), 100.0)
     assert seconds_shut(failing, 100.0) == 5.0
+
+
+def test_after_an_outage_a_probe_goes_before_the_first_request() -> None:
+    shut = fail(Closed(), grave=True)
+    probing = admit(shut, 5.0)
+    assert is_unproven(shut)
+    assert is_unproven(probing)
+    assert not is_unproven(succeeded(probing, 5.0, POLICY))
+    assert not is_unproven(Closed())
+    assert not is_unproven(on_probation(0.0))
 
 
 @pytest.mark.parametrize(

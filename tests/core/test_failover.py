@@ -8,10 +8,13 @@ from podman_llm.core.failover import (
     Tried,
     all_failed,
     fallback_reason,
+    judge_error,
     judge_status,
+    status_text,
     trail,
 )
 from podman_llm.core.routing import POD, Exclusion, Refuse
+from podman_llm.errors import UpstreamBroke, UpstreamError, UpstreamUnreachable
 
 REFUSED = Tried("pod/abc", Outcome.UNREACHABLE, "connection refused", is_pod=True)
 SLOW_DOWN = Tried("bedrock/claude", Outcome.OVERLOADED, "status 429", retry_after=7)
@@ -39,6 +42,36 @@ def test_a_status_tells_the_outcome(
     status: int, is_pod: bool, is_page: bool, outcome: Outcome
 ) -> None:
     assert judge_status(status, is_pod=is_pod, is_page=is_page) is outcome
+
+
+@pytest.mark.parametrize(
+    ("err", "outcome"),
+    [
+        (UpstreamUnreachable("refused"), Outcome.UNREACHABLE),
+        (UpstreamBroke("cut"), Outcome.BROKE),
+        (UpstreamError("nothing for 120 s", status=504), Outcome.SILENT),
+    ],
+)
+def test_a_failure_tells_the_outcome(err: UpstreamError, outcome: Outcome) -> None:
+    assert judge_error(err) is outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "text"),
+    [
+        (503, b'{"error": {"message": "Overloaded."}}', "status 503: Overloaded."),
+        (503, b'{"error": {"message": "' + b"x" * 900 + b'"}}', f"status 503: {'x' * 200}"),
+        (502, b"<html>", "status 502"),
+        (500, b'{"error": "x"}', "status 500"),
+        (500, b"[" * 100_000, "status 500"),
+    ],
+)
+def test_a_refusal_is_told_in_its_own_words(status: int, body: bytes, text: str) -> None:
+    assert status_text(status, body) == text
+
+
+def test_what_is_said_about_a_key_is_not_repeated() -> None:
+    assert "sk-abc" not in status_text(401, b'{"error": {"message": "bad key sk-abc***"}}')
 
 
 def test_only_what_the_request_itself_got_is_final() -> None:

@@ -271,6 +271,7 @@ async def proxy(
         clock=clock,
         request_ids=lambda: f"req-{next(ids)}",
         activity=activity,
+        chance=lambda: 0.5,
         state_view=lambda: summarise([activity.snapshot()], is_alive=lambda _pid: True),
     )
     sock = socket.create_server(("127.0.0.1", 0))

@@ -1,0 +1,119 @@
+"""Who a plan's name stands for: how it is asked, in which words, and where its answer is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from podman_llm.cache.base import Entry
+from podman_llm.core.cachekey import CacheKey
+from podman_llm.core.routing import POD
+from podman_llm.proxy.backends import Backend
+from podman_llm.proxy.inquiry import Inquiry
+from podman_llm.proxy.questions import Ask, Questions
+from podman_llm.proxy.shelf import Shelf
+from podman_llm.proxy.streaming import Keeper
+from podman_llm.upstreams.base import Answer, Call, Upstream
+
+_KEPT_HEADERS: Final = frozenset({"content-type"})
+# Wording a larger body anew takes longer than other requests should wait.
+_LARGE_BYTES: Final = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """Where somebody's answer to a request is kept; ``key`` None is nowhere."""
+
+    shelf: Shelf
+    key: CacheKey | None
+    ask: Ask
+    served_by: str
+
+    async def find(self) -> tuple[Entry, int] | None:
+        """The answer kept that fits, and its age."""
+        return await self.shelf.find(self.key, self.ask) if self.key is not None else None
+
+    def keeper(self, answer: Answer) -> Keeper:
+        """Collects the answer as it passes."""
+        key = self.key
+        if key is None:
+            return Keeper(0, _forget)
+        headers = tuple(pair for pair in answer.headers if pair[0].lower() in _KEPT_HEADERS)
+
+        def keep(body: bytes) -> None:
+            self.shelf.keep(key, self.ask, body=body, headers=headers, served_by=self.served_by)
+
+        return Keeper(self.shelf.max_entry_bytes, keep)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One who is asked. ``name`` is that of the plan and of the circuit."""
+
+    name: str
+    upstream: Upstream
+    call: Call
+    shelved: Shelved
+
+    @property
+    def served_by(self) -> str:
+        """What the answer says of its origin."""
+        return self.shelved.served_by
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether it is the pod."""
+        return self.name == POD
+
+
+class Asking:
+    """Makes calls out of names; ``shelf`` keeps the pod's answers, ``others`` all others."""
+
+    def __init__(
+        self,
+        *,
+        pod: Upstream,
+        backends: Mapping[str, Backend],
+        shelf: Shelf,
+        others: Shelf,
+        questions: Questions,
+        keeps_credentials: bool,
+    ) -> None:
+        self._pod = pod
+        self._backends = backends
+        self._shelf = shelf
+        self._others = others
+        self._questions = questions
+        self._keeps_credentials = keeps_credentials
+
+    async def shelved(self, name: str, inquiry: Inquiry) -> Shelved:
+        """Where the answer of ``name`` would be."""
+        ask = inquiry.ask
+        if name == POD:
+            return Shelved(self._shelf, inquiry.key, ask, inquiry.target.served_by)
+        backend, model = self._backends[name], ask.question.needs.model
+        served_by = backend.served_by(model)
+        if ask.route.endpoint is None:
+            return Shelved(self._others, None, ask, served_by)
+        tag = backend.tag(model)
+        question = await self._questions.read(ask.body, ask.route.endpoint, ask.query, tag)
+        ask = replace(ask, question=question)
+        return Shelved(self._others, self._others.key(ask), ask, served_by)
+
+    async def asked(self, name: str, inquiry: Inquiry, shelved: Shelved) -> Asked:
+        """The call to ``name``."""
+        if name == POD:
+            call = inquiry.to_pod(keeps_credentials=self._keeps_credentials)
+            return Asked(name, self._pod, call, shelved)
+        backend = self._backends[name]
+        if len(inquiry.ask.body) < _LARGE_BYTES:
+            call = backend.call(inquiry)
+        else:
+            call = await asyncio.to_thread(backend.call, inquiry)
+        return Asked(name, backend.upstream, call, shelved)
+
+
+def _forget(_body: bytes) -> None:
+    """The answer is not wanted."""
