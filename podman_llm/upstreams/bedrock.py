@@ -84,10 +84,7 @@ class BedrockUpstream:
         A stream is given back with its first event, and any other answer whole: until then a
         failure is an honest status, and another upstream may be asked unseen.
         """
-        try:
-            asked = await self._translate(call)
-        except Untranslatable as err:
-            return _failure(refused(err.message, err.param))
+        asked = await self._translate(call)
         if isinstance(asked, Problem):
             return _failure(asked)
         answer = await self._transport.send(await self._signer.sign(self._call(asked)))
@@ -154,7 +151,7 @@ class BedrockUpstream:
 
 
 def _asked(body: bytes, models: Callable[[str], ConverseModel | None]) -> _Asked | Problem:
-    """The request for Converse; raises Untranslatable."""
+    """The request for Converse, or why there is none."""
     try:
         asked: Any = json.loads(body)
     except (ValueError, RecursionError):
@@ -166,7 +163,10 @@ def _asked(body: bytes, models: Callable[[str], ConverseModel | None]) -> _Asked
     if model is None:
         told = f"no model of Bedrock is set up for the name {name!r}"
         return Problem(404, "not_found_error", "model_not_found", told, "model")
-    translated = to_converse(asked, model)
+    try:
+        translated = to_converse(asked, model)
+    except Untranslatable as err:
+        return refused(err.message, err.param)
     return _Asked(
         model=model,
         body=json.dumps(translated.document, separators=(",", ":")).encode(),
