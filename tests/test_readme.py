@@ -18,7 +18,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    return [text for kind, text in fences if kind == language]
 
 
 def test_ci_runs_exactly_the_two_commands_a_person_is_told() -> None:
@@ -34,6 +35,8 @@ def test_every_command_shown_exists_with_its_flags() -> None:
     assert len(shown) > 10
     for text in shown:
         name = text.split()[0]
+        if name == "--help":
+            continue
         if name.startswith("--"):
             assert any(name in parameter.opts for parameter in cli.params), name
             continue
