@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Final
 
 from podman_llm.config.directories import user_cache_dir
 from podman_llm.config.inheritance import drop_keys, inherited
-from podman_llm.config.models import BudgetSettings, ProxySettings, Settings
+from podman_llm.config.models import BackendSettings, BudgetSettings, ProxySettings, Settings
 from podman_llm.config.secrets import (
     RUNPOD_API_KEY,
     RUNPOD_ENDPOINT_API_KEY,
     Secret,
+    find_backend_key,
     find_secret,
     require_runpod_key,
 )
@@ -44,9 +45,12 @@ if TYPE_CHECKING:
     from podman_llm.pods.planning import Plan
     from podman_llm.providers.base import Provider
     from podman_llm.proxy.activity import Activity
+    from podman_llm.proxy.backends import Backend
     from podman_llm.proxy.targets import Targets
     from podman_llm.state.owner import Owner
     from podman_llm.supervisor.endpoint import Bind
+    from podman_llm.telemetry.logs import Redactor
+    from podman_llm.upstreams.base import Upstream
 
 _CLOCK: Final = SystemClock()
 _BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
@@ -68,7 +72,7 @@ def make_provider(settings: Settings, paths: StatePaths, key: Secret | None = No
         from podman_llm.providers.local import LocalProvider
 
         command, folder = settings.provider.local_command, paths.root / "local"
-        return LocalProvider(command, folder, _CLOCK, environ=inherited())
+        return LocalProvider(command, folder, _CLOCK, environ=inherited(settings))
     from podman_llm.providers.runpod.provider import RunpodProvider
 
     double = load_double(paths)
@@ -206,7 +210,8 @@ def run_worker(paths: StatePaths, *, slot: int, listen_fd: int, lifeline_fd: int
     from podman_llm.state.desired import load_desired
     from podman_llm.telemetry.logs import Redactor, start_logging
 
-    start_logging(sys.stderr, redactor=Redactor())
+    redactor = Redactor()
+    start_logging(sys.stderr, redactor=redactor)
     desired = load_desired(paths)
     before = next((one for one in load_activities(paths) if one.slot == slot), None)
     activity = Activity(slot=slot, pid=os.getpid(), clock=_CLOCK, before=before)
@@ -215,6 +220,7 @@ def run_worker(paths: StatePaths, *, slot: int, listen_fd: int, lifeline_fd: int
         socket.socket(fileno=listen_fd),
         targets=RecordTargets(paths, _CLOCK),
         activity=activity,
+        redactor=redactor,
         paths=paths,
         lifeline_fd=lifeline_fd,
     )
@@ -230,12 +236,14 @@ def serve_endpoint(settings: Settings) -> None:
     if settings.endpoint is None:
         raise ConfigError("no endpoint is set")
     key = find_secret(RUNPOD_ENDPOINT_API_KEY)
-    start_logging(sys.stderr, redactor=Redactor([key.reveal()] if key else []))
+    redactor = Redactor([key.reveal()] if key else [])
+    start_logging(sys.stderr, redactor=redactor)
     _serve(
         settings,
         bind_listener(settings.proxy.host, settings.proxy_port),
         targets=FixedTarget(settings.endpoint, api_key=key.reveal() if key else None),
         activity=Activity(slot=0, pid=os.getpid(), clock=_CLOCK),
+        redactor=redactor,
     )
 
 
@@ -245,6 +253,7 @@ def _serve(
     *,
     targets: Targets,
     activity: Activity,
+    redactor: Redactor,
     paths: StatePaths | None = None,
     lifeline_fd: int | None = None,
 ) -> None:
@@ -257,16 +266,19 @@ def _serve(
         from podman_llm.upstreams.openai import OpenAIUpstream
 
         proxy = settings.proxy
+        upstream = OpenAIUpstream(
+            connect_timeout=proxy.connect_timeout_seconds, idle_timeout=proxy.idle_timeout_seconds
+        )
         cache, problem = _make_cache(settings)
         app = build_app(
             settings=settings,
             targets=targets,
             cache=cache,
             cache_problem=problem,
-            upstream=OpenAIUpstream(
-                connect_timeout=proxy.connect_timeout_seconds,
-                idle_timeout=proxy.idle_timeout_seconds,
-            ),
+            upstream=upstream,
+            backends=[
+                _make_backend(one, proxy, upstream, redactor) for one in settings.fallback.backends
+            ],
             clock=_CLOCK,
             request_ids=_request_ids(),
             activity=activity,
@@ -291,6 +303,26 @@ def _serve(
                 await asyncio.gather(tells, return_exceptions=True)
 
     asyncio.run(main())
+
+
+def _make_backend(
+    settings: BackendSettings, proxy: ProxySettings, shared: Upstream, redactor: Redactor
+) -> Backend:
+    """A fallback; what is wrong with one keeps it out of use, and never the proxy."""
+    from podman_llm.proxy.backends import backend_of
+
+    key = find_backend_key(settings)
+    secret = key.reveal()
+    redactor.learn([secret] if secret else [])
+    if settings.kind != "bedrock":
+        return backend_of(settings, shared, api_key=secret, problem=key.problem)
+    try:
+        from podman_llm.upstreams.bedrock_access import open_bedrock
+
+        upstream = open_bedrock(settings, secret, _CLOCK, proxy)
+    except ConfigError as err:
+        return backend_of(settings, shared, problem=f"cannot be used: {err.message}")
+    return backend_of(settings, upstream, problem=key.problem)
 
 
 def _request_ids() -> Callable[[], str]:

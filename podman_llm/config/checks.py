@@ -25,6 +25,8 @@ def problems(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _reach(settings)
     yield from _provider(settings)
     yield from _placement(settings)
+    if settings.budget.warn_webhook is not None and not _is_web_url(settings.budget.warn_webhook):
+        yield "budget.warn_webhook", "must be a URL such as https://ntfy.sh/my-topic"
     yield from _patterns(settings)
     yield from _fallbacks(settings)
 
@@ -111,5 +113,5 @@ def _fallbacks(settings: Settings) -> Iterator[tuple[str, str]]:
         taken.add(backend.name)
         if not backend.models:
             yield _BACKENDS, f'{backend.name}.models is empty; {{"*": "a-model"}} takes every name'
-        if backend.kind == "openai" and not _is_web_url(backend.base_url):
+        if backend.base_url is not None and not _is_web_url(backend.base_url):
             yield _BACKENDS, f"{backend.name}.base_url must be a URL: https://api.openai.com/v1"

@@ -143,10 +143,10 @@ class BackendSettings(_Group):
     """`openai` for whatever speaks OpenAI's HTTP, `bedrock` for Bedrock's Converse."""
     models: dict[str, str]
     """Its model for each name that clients use; the name `*` stands for all others."""
-    base_url: str = "https://api.openai.com/v1"
-    """For `openai`: where it is."""
+    base_url: str | None = None
+    """Where it is; null means OpenAI itself, and for `bedrock` Amazon's endpoint of the region."""
     key_name: Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]*$")] | None = None
-    """For `openai`: variable or credential file with its key; null means it needs none."""
+    """Variable or credential file with its key; null: none, or for `bedrock` AWS's own chain."""
     region: str | None = None
     """For `bedrock`: the AWS region; null takes that of the environment or of `~/.aws/config`."""
     abilities: tuple[Ability, ...] = (Ability.TOOLS, Ability.JSON_SCHEMA, Ability.IMAGES)
@@ -199,6 +199,23 @@ class RoutingSettings(_Group):
     """How long a conversation that went to a fallback stays there while the pod proves itself."""
 
 
+class BudgetSettings(_Group):
+    """What may be spent, and who is told before a pod ends."""
+
+    max_usd_per_hour: Annotated[float, Field(gt=0)] | None = None
+    """Most USD per hour over all pods that podman-llm made in the account; null means no cap."""
+    max_pods: Annotated[int, Field(ge=1)] | None = None
+    """Most pods that podman-llm may have in the account, from all machines; null means no cap."""
+    max_usd_per_day: Annotated[float, Field(gt=0)] | None = None
+    """Most USD per UTC day; becomes the pod's own hard deadline. Null means no cap."""
+    max_usd_total: Annotated[float, Field(gt=0)] | None = None
+    """Most USD over all pods of the ledger, ever; becomes the pod's own hard deadline."""
+    warn_webhook: str | None = None
+    """URL that warnings before a pod's end are sent to, as JSON by POST."""
+    warn_desktop: bool = False
+    """Show these warnings as desktop notifications, by `notify-send`."""
+
+
 class Settings(_Group):
     """Everything podman-llm can be told."""
 
@@ -245,10 +262,18 @@ class Settings(_Group):
     """The endpoint on localhost."""
     cache: CacheSettings = CacheSettings()
     """Answers kept."""
+    budget: BudgetSettings = BudgetSettings()
+    """What may be spent."""
     fallback: FallbackSettings = FallbackSettings()
     """Who answers while the pod cannot."""
     routing: RoutingSettings = RoutingSettings()
     """What happens to a request that the pod cannot answer at once."""
+
+    @property
+    def price_ceiling(self) -> float | None:
+        """Most USD per hour that one pod may cost."""
+        ceilings = (self.pod.max_price_per_hour, self.budget.max_usd_per_hour)
+        return min((one for one in ceilings if one is not None), default=None)
 
     @property
     def boot_timeout_seconds(self) -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from podman_llm.config.directories import user_config_dir
+from podman_llm.config.models import BackendSettings
 from podman_llm.errors import ConfigError, ProviderRefused
 
 RUNPOD_API_KEY: Final = "RUNPOD_API_KEY"
@@ -59,6 +60,34 @@ def find_secret(variable: str, environ: Mapping[str, str] | None = None) -> Secr
         return _secret(_read(own), str(own))
     value = environ.get(variable, "")
     return _secret(value, f"environment {variable}") if value.strip() else None
+
+
+@dataclass(frozen=True)
+class BackendKey:
+    """The key of a fallback.
+
+    Without a ``secret`` it needs none of ours, unless ``problem`` says why it cannot be asked.
+    """
+
+    secret: Secret | None = None
+    problem: str = ""
+
+    def reveal(self) -> str | None:
+        """The key itself, if there is one."""
+        return self.secret.reveal() if self.secret else None
+
+
+def find_backend_key(
+    backend: BackendSettings, environ: Mapping[str, str] | None = None
+) -> BackendKey:
+    """The key of a fallback. What is wrong with it keeps this one out of use and nothing else."""
+    if backend.key_name is None:
+        return BackendKey()
+    try:
+        secret = find_secret(backend.key_name, environ)
+    except ConfigError as err:
+        return BackendKey(problem=f"has a key that is not used: {err.message}")
+    return BackendKey(secret, "" if secret else f"has no key: {backend.key_name} is not set")
 
 
 def require_runpod_key(environ: Mapping[str, str] | None = None) -> Secret:

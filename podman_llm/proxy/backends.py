@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from podman_llm.core.abilities import Needs, Offer, lack
+from podman_llm.config.models import BackendSettings
+from podman_llm.core.abilities import Ability, Needs, Offer, lack
 from podman_llm.core.rewording import Wording, reword
 from podman_llm.proxy.inquiry import Inquiry
 from podman_llm.upstreams.base import Call, Upstream
+
+OPENAI: Final = "https://api.openai.com/v1"
+"""Where a service of the kind ``openai`` is, if the settings do not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One service, ready to be asked.
 
-    ``url`` is its base without ``/v1``. ``problem`` says why it cannot be asked at all, as a phrase
-    that follows its name.
+    ``url`` is its base without ``/v1``, empty where the upstream knows it. ``problem`` says why it
+    cannot be asked at all, as a phrase that follows its name.
     """
 
     name: str
@@ -36,7 +41,7 @@ class Backend:
 
     def tag(self, model: str) -> str:
         """Under which its answers are kept, apart from everybody else's."""
-        return f"{self.served_by(model)} at {self.url}"
+        return f"{self.served_by(model)} {self.url}".rstrip()
 
     def call(self, inquiry: Inquiry) -> Call:
         """The request in the service's words."""
@@ -44,3 +49,28 @@ class Backend:
         model = self.offer.model_for(needs.model) or ""
         body = reword(inquiry.ask.body, needs.endpoint, model, self.wording)
         return inquiry.to_service(self.url, self.api_key, body)
+
+
+def backend_of(
+    settings: BackendSettings, upstream: Upstream, *, api_key: str | None = None, problem: str = ""
+) -> Backend:
+    """The service as the settings declare it, reached through ``upstream``."""
+    is_openai = settings.kind == "openai"
+    return Backend(
+        name=settings.name,
+        upstream=upstream,
+        offer=Offer(
+            abilities=frozenset(settings.abilities),
+            endpoints=frozenset(settings.endpoints),
+            models=settings.models,
+            context=settings.context,
+        ),
+        wording=Wording(
+            takes_vllm_fields=Ability.VLLM_FIELDS in settings.abilities,
+            limit_field=settings.max_tokens_field if is_openai else "",
+        ),
+        url=(settings.base_url or OPENAI).rstrip("/").removesuffix("/v1") if is_openai else "",
+        # Bedrock's own upstream signs what it sends.
+        api_key=api_key if is_openai else None,
+        problem=problem,
+    )

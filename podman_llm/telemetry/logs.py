@@ -42,7 +42,13 @@ class Redactor:
     """Strikes out secrets: those it is told, and whatever looks like a key."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = sorted((s for s in secrets if len(s) >= _MIN_SECRET), key=len, reverse=True)
+        self._secrets: list[str] = []
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Strike these out too, from now on."""
+        known = {*self._secrets, *(s for s in secrets if len(s) >= _MIN_SECRET)}
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def strike(self, text: str) -> str:
         """``text`` with every secret replaced."""

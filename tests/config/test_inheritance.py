@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from podman_llm.config.inheritance import drop_keys, inherited
+from podman_llm.config.models import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +22,14 @@ def test_a_child_sees_everything_but_the_keys() -> None:
     assert seen["LANGUAGE"] == "en"
     assert "rpa_1" not in seen.values()
     assert "sk-1" not in seen.values()
+
+
+def test_a_child_sees_no_key_of_a_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_API_KEY", "sk-2")
+    backend = {"name": "other", "models": {"*": "m"}, "key_name": "OTHER_API_KEY"}
+    settings = Settings.model_validate({"fallback": {"backends": [backend]}})
+    assert "sk-2" in inherited().values()
+    assert "sk-2" not in inherited(settings).values()
 
 
 def test_dropped_keys_are_inherited_by_nobody() -> None:

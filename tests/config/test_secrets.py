@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from podman_llm.config.models import BackendSettings
 from podman_llm.config.secrets import (
     RUNPOD_API_KEY,
     RUNPOD_ENDPOINT_API_KEY,
+    BackendKey,
     Secret,
+    find_backend_key,
     find_secret,
     require_runpod_key,
 )
@@ -76,6 +79,25 @@ def test_the_key_of_a_hand_made_server_is_found_the_same_way(environ: dict[str, 
     found = find_secret(RUNPOD_ENDPOINT_API_KEY, environ | {RUNPOD_ENDPOINT_API_KEY: "k"})
     assert found is not None
     assert found.reveal() == "k"
+
+
+def a_backend(key_name: str | None) -> BackendSettings:
+    return BackendSettings.model_validate({"name": "a", "models": {"*": "m"}, "key_name": key_name})
+
+
+def test_a_fallback_whose_key_is_missing_or_bad_says_so_and_disturbs_nobody(
+    environ: dict[str, str],
+) -> None:
+    backend = a_backend("OTHER_API_KEY")
+    missing = find_backend_key(backend, environ)
+    assert (missing.reveal(), missing.problem) == (None, "has no key: OTHER_API_KEY is not set")
+    bad = find_backend_key(backend, environ | {"OTHER_API_KEY": "two words"})
+    assert bad.reveal() is None
+    assert "environment OTHER_API_KEY" in bad.problem
+    assert "two words" not in bad.problem
+    good = find_backend_key(backend, environ | {"OTHER_API_KEY": "sk-1"})
+    assert (good.reveal(), good.problem) == ("sk-1", "")
+    assert find_backend_key(a_backend(None), environ) == BackendKey()
 
 
 def test_a_secret_does_not_show_itself() -> None:

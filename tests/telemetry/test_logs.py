@@ -146,3 +146,10 @@ def test_the_file_is_private_and_turned_over_by_size(
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)
     assert all(file.stat().st_size <= 400 for file in files)
     assert "number=29" in path.read_text()
+
+
+def test_secrets_learned_later_are_struck_out_too() -> None:
+    redactor = Redactor(["first-secret"])
+    assert redactor.strike("later-secret") == "later-secret"
+    redactor.learn(["later-secret", "abc"])
+    assert redactor.strike("first-secret later-secret abc") == "[secret] [secret] abc"
