@@ -26,9 +26,11 @@ _HOUR: Final = 3600.0
 
 @dataclass(frozen=True)
 class Caps:
-    """Most USD per hour over all pods that podman-llm made in the account, most such pods, most
-    USD per UTC day and in all; None is no cap. ``useful`` are the seconds below which a pod is not
-    worth renting.
+    """What the person allows; None is no cap.
+
+    ``usd_per_hour`` and ``pods`` are over all pods that podman-llm made in the account, from
+    whichever machine; the two budgets are over those of this state directory. ``useful`` are the
+    seconds below which a pod is not worth renting.
     """
 
     usd_per_hour: float | None = None

@@ -116,9 +116,9 @@ def idle_limit(record: PodRecord, configured: float | None) -> float | None:
     """The idle time that ends the pod; None for never.
 
     Never shorter than the cold start that was measured: whoever comes back would wait longer for
-    the next pod than this one would have idled.
+    the next pod than this one would have idled. Of a pod taken over the cold start is not known.
     """
     if configured is None or record.ready_at is None:
         return None
-    start = (record.sent or record.intent).wall
+    start = record.taken_over_at or (record.sent or record.intent).wall
     return max(configured, record.ready_at - start)

@@ -233,6 +233,7 @@ class PodRecord:
     latest of an unbroken run of valid lists without it. ``billed_before`` counts earlier attempts
     of this generation that may have cost money. ``refusals`` says what the candidates tried so far
     in this round answered. ``is_cut_short`` says that a budget ends it before the time asked for.
+    ``taken_over_at`` is when a pod that was in no record was found; what it did before is unknown.
     """
 
     name: str
@@ -270,6 +271,7 @@ class PodRecord:
     evidence: Evidence | None = None
     transitions: tuple[Transition, ...] = field(default=())
     is_cut_short: bool = False
+    taken_over_at: float | None = None
     guard: Guard = Guard.NONE
 
     @property

@@ -44,12 +44,16 @@ def after_restart(record: PodRecord, reading: ClockReading, *, is_older: bool) -
 def taken_over(world: World, plan: Planned) -> PodRecord | None:
     """A record for the oldest pod of ours that serves the planned model; None if none does.
 
+    Where the wish names a pod, it is that one or none, and the time asked for begins now.
+
     What cannot be read from its marks comes from the plan and the catalog of now. Its hard
     deadline is the one in its name and environment, so that losing state extends nothing.
     """
     for pod in ours(world.view, world.owner):
         name = naming.parse(pod.name)
-        if name and pod.env.get(naming.MODEL_MARK) == plan.spec.model_store_id:
+        is_wanted = world.wish.adopt in {"", pod.pod_id}
+        serves = pod.env.get(naming.MODEL_MARK) == plan.spec.model_store_id
+        if name and is_wanted and serves:
             return _record_of(world, plan, pod, hard_deadline=name.deadline)
     return None
 
@@ -59,7 +63,8 @@ def _record_of(world: World, plan: Planned, pod: PodSight, *, hard_deadline: flo
     created = min(reading.wall, pod.created_at if pod.created_at is not None else reading.wall)
     asked = replace(reading, wall=created, boottime=reading.boottime - (reading.wall - created))
     candidate = _placement(plan, pod)
-    soft = min(hard_deadline, created + world.limits.runtime)
+    begins = reading.wall if world.wish.adopt else created
+    soft = min(hard_deadline, begins + world.limits.runtime)
     return PodRecord(
         name=pod.name,
         owner=world.owner,
@@ -81,8 +86,9 @@ def _record_of(world: World, plan: Planned, pod: PodSight, *, hard_deadline: flo
         created_at=pod.created_at,
         rates=(RateInterval(created, candidate.price_per_hour),),
         asked_model=world.wish.model,
+        taken_over_at=reading.wall,
         transitions=(
-            Transition(Phase.PROVISIONING, reading.wall, "taken over after the state was lost"),
+            Transition(Phase.PROVISIONING, reading.wall, "taken over; it was in no record"),
         ),
     )
 

@@ -9,7 +9,7 @@ from podman_llm.core.deeds import Deed, MakePlan, Nothing, PlanFailed, Planned
 from podman_llm.core.listing import ours
 from podman_llm.core.pod import Candidate, Phase, PodRecord, WaitCause
 from podman_llm.core.rebuild import taken_over
-from podman_llm.core.verdicts import ENDED_AS_ASKED, no_plan, nothing_free
+from podman_llm.core.verdicts import ENDED_AS_ASKED, no_plan, not_adopted, nothing_free
 from podman_llm.core.waiting import put_off, remaining, waiting_line
 from podman_llm.core.wording import duration, place
 from podman_llm.core.world import Decision, World
@@ -23,9 +23,9 @@ def decide_rest(world: World) -> Decision:
     # 1. Nothing is wanted: what is left is to see that nothing is there.
     if not world.wish.is_up:
         return _be_down(world)
-    # 2. The past was lost: take over what lives, and make nothing while it may still appear.
-    if world.book.is_rebuilding:
-        return _rebuild(world)
+    # 2. A pod in no record is to be kept: one that was named, or whatever outlived a lost past.
+    if takeover := _taking_over(world):
+        return takeover
     # 3. This wish has had its pod, or its verdict.
     if verdict := _verdict_text(world):
         return _settle(world, f"failed: {verdict}")
@@ -42,7 +42,7 @@ def conclude_plan(world: World, outcome: Planned | PlanFailed) -> Decision:
     """A pod is due, and here is what it could be; or why there is no telling."""
     if isinstance(outcome, PlanFailed):
         return _no_plan(world, outcome)
-    if world.book.is_rebuilding:
+    if world.book.is_rebuilding or world.wish.adopt:
         return _take_over(world, outcome)
     waiting = world.book.waiting
     intent = _intend(world, outcome)
@@ -81,7 +81,13 @@ def _owed(world: World) -> float:
     return until - world.reading.wall
 
 
-# Lost past -------------------------------------------------------------------------------------
+# Taking over -----------------------------------------------------------------------------------
+
+
+def _taking_over(world: World) -> Decision | None:
+    if world.wish.adopt and not (_verdict_text(world) or _has_served(world)):
+        return _adopt(world)
+    return _rebuild(world) if world.book.is_rebuilding else None
 
 
 def _rebuild(world: World) -> Decision:
@@ -99,13 +105,24 @@ def _rebuild(world: World) -> Decision:
     return _say(world.remember(is_rebuilding=False), "the state was lost, and no pod is left", 0.0)
 
 
+def _adopt(world: World) -> Decision:
+    """The pod that the person named, if it is ours beyond doubt."""
+    if any(pod.pod_id == world.wish.adopt for pod in ours(world.view, world.owner)):
+        return _say(world, f"taking over pod {world.wish.adopt}", 0.0, MakePlan())
+    if not world.view.is_valid:
+        return _say(world, f"not adopting yet, what runs is unknown: {world.view.why}")
+    return _say(world.remember(verdict=not_adopted(world)), "there is no such pod of ours", 0.0)
+
+
 def _take_over(world: World, plan: Planned) -> Decision:
     record = taken_over(world, plan)
     done = world.remember(is_rebuilding=False, waiting=None)
+    if record is None and world.wish.adopt:
+        return _say(done.remember(verdict=not_adopted(world)), "it serves another model", 0.0)
     if record is None:
         # The sweep ends what lives; the ordinary way then begins, behind the quarantine.
         return _say(done, "the pods that live serve another model; ending them", 0.0)
-    return done.remember(record=record).stay("taken over after the state was lost", 0.0)
+    return done.remember(record=record).stay("taken over; it was in no record", 0.0)
 
 
 # Up --------------------------------------------------------------------------------------------

@@ -150,10 +150,12 @@ def _boot(world: World) -> Decision:
 def _boot_time(world: World) -> float:
     """Seconds of this boot; one that began before a restart of ours goes on counting.
 
-    A pod that has been ready boots from when it stopped being so, not from its container's start.
+    A pod that has been ready boots from when it stopped being so, not from its container's start;
+    one that was taken over may well have been ready before anybody here knew of it.
     """
     record = world.record
-    if record.ready_at is not None or record.running_at is None:
+    was_ready = record.ready_at is not None or record.taken_over_at is not None
+    if was_ready or record.running_at is None:
         return world.in_phase
     return max(world.in_phase, world.now - record.running_at)
 

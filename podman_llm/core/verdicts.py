@@ -38,7 +38,8 @@ WORTH_ANOTHER: Final = frozenset(
 FAILURES: Final = frozenset(StopReason) - ENDED_AS_ASKED
 """Ends whose last log lines are worth keeping."""
 
-_FAILED, _NO_CAPACITY, _UNREACHABLE, _STILL_BILLING, _REFUSED, _ACCOUNT = 1, 5, 6, 7, 8, 9
+_FAILED, _NOT_FOUND, _NO_CAPACITY, _UNREACHABLE = 1, 4, 5, 6
+_STILL_BILLING, _REFUSED, _ACCOUNT = 7, 8, 9
 
 _HINTS = {
     StopReason.PROVISION_TIMEOUT: "Other GPUs or data centres may be quicker (gpu_type_id, "
@@ -133,6 +134,13 @@ def no_list(world: World) -> Verdict:
     message = f"What runs is unknown since {duration(world.blind_for)}: {world.view.why}"
     hint = "Nothing was rented. Check the provider's console, then run `podman-llm up` again."
     return _verdict(world, _UNREACHABLE, message, hint)
+
+
+def not_adopted(world: World) -> Verdict:
+    """The pod that was to be taken over is gone, not ours, or serves another model."""
+    message = f"Pod {world.wish.adopt} cannot be taken over: it is not there, or not as it was"
+    hint = "`podman-llm ps --all` shows what there is; `podman-llm down` ends what is ours."
+    return _verdict(world, _NOT_FOUND, message, hint)
 
 
 def not_ours(world: World, pod_id: str) -> Verdict:

@@ -37,6 +37,7 @@ def book_of(state: PodState) -> Book:
         is_rebuilding=state.is_rebuilding,
         quarantine_until=state.quarantine_until,
         orphan_at=state.orphan_at,
+        notices=state.notices,
     )
 
 
@@ -51,6 +52,7 @@ def with_book(state: PodState, book: Book) -> PodState:
         is_rebuilding=book.is_rebuilding,
         quarantine_until=book.quarantine_until,
         orphan_at=book.orphan_at,
+        notices=book.notices,
     )
 
 
@@ -66,7 +68,7 @@ def with_list(state: PodState, view: ListView) -> PodState:
 def is_worth_saving(saved: PodState | None, state: PodState) -> bool:
     """Whether anything changed that a restart must not forget.
 
-    Uptimes and the time of the last list move with every look; they are saved with the rest.
+    Uptimes and the times of the last looks move all the while; they are saved with the rest.
     """
     return saved is None or _lasting(saved) != _lasting(state)
 
@@ -80,4 +82,4 @@ def _closed(state: PodState, following: PodRecord | None) -> tuple[PodRecord, ..
 
 
 def _lasting(state: PodState) -> PodState:
-    return replace(state, last_list_at=None)
+    return replace(state, last_list_at=None, balance_at=None)

@@ -11,15 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from podman_llm.config.models import Settings
+from podman_llm.core.budget import Caps
 from podman_llm.core.cooling import cooling
-from podman_llm.core.lease import Traffic
+from podman_llm.core.lease import Traffic, pod_time
 from podman_llm.core.lifecycle import conclude, decide
 from podman_llm.core.listing import orphans
 from podman_llm.core.naming import TOKEN_LENGTH
-from podman_llm.core.pod import Candidate
+from podman_llm.core.notices import Notice
+from podman_llm.core.pod import Candidate, PodRecord
 from podman_llm.core.sight import PodSight, Terminated
 from podman_llm.core.world import Book, Decision, Limits, Wish, World
 from podman_llm.host.clock import Clock
+from podman_llm.pods.accounts import Accounts
 from podman_llm.pods.actuate import Actuator
 from podman_llm.pods.book import book_of, is_worth_saving, restored, with_book, with_list
 from podman_llm.pods.observe import Look, Observer
@@ -48,8 +51,9 @@ class Controller:
     """The one writer of the pod's state; its user holds the controller's lock.
 
     ``token`` gives that many random lower-case letters and digits. ``activity`` tells what the
-    proxy's workers do. Between ticks it remembers only hints, such as how often a probe failed in
-    a row; losing them delays, and decides nothing.
+    proxy's workers do. ``accounts`` keeps the ledger, ``announce`` tells a person something once.
+    Between ticks it remembers only hints, such as how often a probe failed in a row; losing them
+    delays, and decides nothing.
     """
 
     def __init__(
@@ -63,6 +67,8 @@ class Controller:
         token: Callable[[int], str],
         planner: Planner,
         activity: Callable[[], ActivitySummary],
+        accounts: Accounts,
+        announce: Callable[[Notice, PodRecord], None],
     ) -> None:
         self._provider = provider
         self._store = store
@@ -70,6 +76,8 @@ class Controller:
         self._clock = clock
         self._token = token
         self._activity = activity
+        self._accounts = accounts
+        self._announce = announce
         self._observer = Observer(provider, clock)
         self._actuator = Actuator(provider=provider, prober=prober, owner=owner, planner=planner)
         self._state: PodState | None = None
@@ -85,14 +93,18 @@ class Controller:
         """
         state = self._state or self._load(settings)
         look = self._observer.look(state.current, last_nonempty_at=state.last_nonempty_list_at)
-        self._state = state = with_list(state, look.view)
+        state = self._accounts.with_balance(with_list(state, look.view), self._clock.wall())
+        self._state = state
+        self._accounts.keep(state, self._now(state), look.view)
         swept, state = self._sweep(state, look, desired)
         world = self._world(state, look, desired, settings)
         decision = decide(world)
         self._persist(decision.book)
         decision = self._act(world, decision, settings)
         self._strikes = decision.strikes
-        note = "; ".join((decision.note, *swept))
+        self._accounts.keep(self._state, self._now(self._state))
+        unknown = [self._accounts.problem] if self._accounts.problem else []
+        note = "; ".join((decision.note, *swept, *unknown))
         return Tick(note, decision.wait, decision.is_settled and not swept)
 
     def _load(self, settings: Settings) -> PodState:
@@ -116,6 +128,7 @@ class Controller:
             is_keyed=self._provider.keyed,
             strikes=self._strikes,
             blind_for=look.blind_for,
+            spent=self._accounts.spent(state, self._now(state)),
             is_guarded=self._provider.guarded,
             heard=look.heard,
             cold=self._cold(state),
@@ -147,7 +160,9 @@ class Controller:
         is_adopting = state.is_rebuilding and desired.want == "up"
         if not look.view.is_valid or is_adopting:
             return (), state
-        lost = orphans(look.view, state.current, self._owner.id)
+        adopted = _adopting(state, desired)
+        found = orphans(look.view, state.current, self._owner.id)
+        lost = [pod for pod in found if pod.pod_id != adopted]
         said = tuple(self._end(pod) for pod in lost)
         return said, replace(state, orphan_at=self._clock.wall()) if lost else state
 
@@ -159,11 +174,19 @@ class Controller:
 
     def _persist(self, book: Book) -> None:
         """On disk before anything is done about it, and before it is believed here."""
-        state = with_book(self._state or PodState(), book)
+        before = self._state or PodState()
+        state = with_book(before, book)
         if is_worth_saving(self._saved, state):
             self._store.save(state)
             self._saved = state
         self._state = state
+        for notice in state.notices:
+            if state.current and notice not in before.notices:
+                self._announce(notice, state.current)
+
+    def _now(self, state: PodState) -> float:
+        record, reading = state.current, self._clock.reading()
+        return pod_time(record, reading) if record and record.is_open else reading.wall
 
     def _traffic(self) -> Traffic:
         activity = self._activity()
@@ -177,6 +200,13 @@ class Controller:
         )
 
 
+def _adopting(state: PodState, desired: Desired) -> str:
+    """The id of a pod in no record that the person wants to keep; it is not ours to end yet."""
+    record = state.current
+    has_begun = record is not None and record.generation == desired.generation
+    return desired.adopt if desired.want == "up" and not has_begun else ""
+
+
 def wish_of(desired: Desired, settings: Settings) -> Wish:
     """What the person wants, as decisions read it."""
     return Wish(
@@ -185,6 +215,7 @@ def wish_of(desired: Desired, settings: Settings) -> Wish:
         now=desired.now,
         extended_seconds=desired.extended_seconds,
         model=settings.modelStoreId,
+        adopt=desired.adopt,
     )
 
 
@@ -195,7 +226,7 @@ def limits_of(settings: Settings) -> Limits:
         runtime=settings.runtime_seconds,
         max_extension=pod.max_extension_seconds,
         idle=pod.idle_seconds,
-        max_price=pod.max_price_per_hour,
+        max_price=settings.price_ceiling,
         provision_timeout=pod.provision_timeout_seconds,
         initial_wait=settings.initial_wait_seconds,
         boot_timeout=settings.boot_timeout_seconds,
@@ -207,4 +238,17 @@ def limits_of(settings: Settings) -> Limits:
         quarantine=provider.quarantine_seconds,
         poll=settings.poll_interval_seconds,
         require_guard=pod.require_guard,
+        caps=caps_of(settings),
+    )
+
+
+def caps_of(settings: Settings) -> Caps:
+    """What may be spent. A pod that cannot boot on what is left is not worth renting."""
+    budget = settings.budget
+    return Caps(
+        usd_per_hour=budget.max_usd_per_hour,
+        pods=budget.max_pods,
+        usd_per_day=budget.max_usd_per_day,
+        usd_total=budget.max_usd_total,
+        useful=min(settings.boot_timeout_seconds, settings.runtime_seconds),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from podman_llm.config.model_store import bundled, find_model, is_hub_id, unknown_model
@@ -56,10 +56,11 @@ class LivePlanner:
         self._read_at: float | None = None
 
     def __call__(self, settings: Settings) -> Plan:
-        """Plan with what is on offer now."""
+        """Plan with what is on offer and what is paid for now."""
         if settings.provider.kind == "local":
             return plan_local(settings)
-        return plan(settings, bundled().models, self._fresh_offers())
+        whole = plan(settings, bundled().models, self._fresh_offers())
+        return affordable(whole, self._provider.account().balance)
 
     def _fresh_offers(self) -> Sequence[GpuOffer]:
         now = self._clock.monotonic()
@@ -85,6 +86,28 @@ def plan(settings: Settings, models: Iterable[ModelEntry], offers: Sequence[GpuO
         raise refusal.no_candidate(model, wishes, offers, sizing)
     excluded = tuple((place.what, place.reason) for place in sizing.excluded)
     return Plan(_spec(settings, model, sizing), sizing.candidates, excluded, notes)
+
+
+def affordable(whole: Plan, balance: float | None) -> Plan:
+    """The plan without places of which ``balance`` (USD) does not pay an hour.
+
+    RunPod demands that much, and at $0 it ends pods with all that is on them. A balance that
+    nobody tells forbids nothing.
+
+    Raises:
+        ProviderRefused: it pays for none of them.
+    """
+    if balance is None:
+        return whole
+    paid = tuple(place for place in whole.candidates if place.price_per_hour <= balance)
+    if not paid:
+        raise refusal.no_balance(whole.candidates, balance)
+    dear = tuple(
+        (f"{place.gpu_name} ({place.cloud})", f"the balance of ${balance:.2f} pays no hour of it")
+        for place in whole.candidates
+        if place not in paid
+    )
+    return replace(whole, candidates=paid, excluded=(*whole.excluded, *dear))
 
 
 def plan_local(settings: Settings) -> Plan:
@@ -134,7 +157,7 @@ def _wishes(settings: Settings) -> Wishes:
         gpu_count=None if pod.gpu_count == _AUTO else pod.gpu_count,
         clouds=("SECURE",) if pod.network_volume_id else pod.clouds,
         data_center_ids=pod.data_center_ids,
-        max_price_per_hour=pod.max_price_per_hour,
+        max_price_per_hour=settings.price_ceiling,
         context=pod.context,
         min_cuda=pod.min_cuda_version,
     )

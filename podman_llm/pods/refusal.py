@@ -8,6 +8,7 @@ from typing import Final
 
 from podman_llm.core.catalog import GpuOffer, ModelEntry
 from podman_llm.core.nearest import did_you_mean
+from podman_llm.core.pod import Candidate
 from podman_llm.core.sizing import (
     USABLE_SHARE,
     Excluded,
@@ -18,7 +19,13 @@ from podman_llm.core.sizing import (
     vram_need_gb,
     windows,
 )
-from podman_llm.errors import ConfigError, NoCapacity, PodmanLLMError, RefusedByCap
+from podman_llm.errors import (
+    ConfigError,
+    NoCapacity,
+    PodmanLLMError,
+    ProviderRefused,
+    RefusedByCap,
+)
 
 _NAMED: Final = 3
 """How many GPUs a sentence names; the rest is in ``--dry-run --verbose``."""
@@ -64,12 +71,23 @@ def no_candidate(
     return ConfigError(_does_not_fit(model, sizing), hint=_what_would(model, wishes, offers))
 
 
+def no_balance(places: Sequence[Candidate], balance: float) -> ProviderRefused:
+    """The error for an account that pays for none of these places."""
+    least = min(place.price_per_hour for place in places)
+    return ProviderRefused(
+        f"the account's balance of ${balance:.2f} does not pay one hour; the cheapest place costs"
+        f" ${least:.2f}/h",
+        hint="Add credit at https://console.runpod.io/user/billing.",
+    )
+
+
 def _too_dear(model: ModelEntry, wishes: Wishes, dear: Sequence[Excluded]) -> RefusedByCap:
     best = min(dear, key=lambda place: place.price_per_hour or 0.0)
     return RefusedByCap(
         f"{model.model_store_id} costs at least ${best.price_per_hour:.2f}/h ({best.what}), over"
-        f" pod.max_price_per_hour = {wishes.max_price_per_hour:.2f}",
-        hint="Raise the ceiling (--max-price), or take a smaller model.",
+        f" the ceiling of ${wishes.max_price_per_hour:.2f}/h",
+        hint="Raise pod.max_price_per_hour (--max-price) and budget.max_usd_per_hour, or take a "
+        "smaller model.",
     )
 
 

@@ -66,6 +66,30 @@ class Account:
     spend_per_hour: float | None
 
 
+@dataclass(frozen=True)
+class Reached:
+    """The provider answered us. ``server_time`` is its own wall clock, None if it tells none."""
+
+    server_time: float | None
+
+
+@dataclass(frozen=True)
+class BilledHours:
+    """What the provider charged for one pod within one bucket of time, in USD."""
+
+    pod_id: str
+    since: float
+    until: float
+    usd: float
+
+
+@dataclass(frozen=True)
+class Billing:
+    """The provider's own account of a span of time; it may lag behind by an hour."""
+
+    hours: tuple[BilledHours, ...]
+
+
 class Provider(Protocol):
     """Someone who rents out pods."""
 
@@ -123,6 +147,17 @@ class Provider(Protocol):
 
     def account(self) -> Account:
         """Balance and spend rate where the provider tells them; never raises."""
+
+    def billing(self, *, since: float, until: float) -> Billing | Unknown:
+        """What was charged per pod and UTC day, for the days that hold this span (wall seconds)."""
+
+    def reach(self) -> Reached:
+        """Ask for as little as possible with the key, to see whether it works.
+
+        Raises:
+            ProviderRefused: the key is not accepted.
+            ProviderUnreachable: no usable answer.
+        """
 
 
 class Prober(Protocol):

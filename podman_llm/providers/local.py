@@ -35,7 +35,7 @@ from podman_llm.errors import NotFound, ProviderUnreachable
 from podman_llm.host import files
 from podman_llm.host.clock import Clock
 from podman_llm.providers import detached
-from podman_llm.providers.base import Account, CreateRequest, LogLine
+from podman_llm.providers.base import Account, Billing, CreateRequest, LogLine, Reached
 from podman_llm.providers.detached import Identity
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
@@ -215,6 +215,14 @@ class LocalProvider:
     def account(self) -> Account:
         """Local pods cost nothing."""
         return Account(None, 0.0)
+
+    def billing(self, *, since: float, until: float) -> Billing | Unknown:  # noqa: ARG002 - the contract's
+        """Nothing is ever charged."""
+        return Billing(())
+
+    def reach(self) -> Reached:
+        """This machine is there, and its clock is ours."""
+        return Reached(None)
 
     def _sight(self, entry: _Entry) -> PodSight:
         runs = detached.runs(entry.process, self._clock.reading().boot_id)

@@ -17,6 +17,7 @@ class Desired(documents.Document):
     follow them, not the files and variables of their own surroundings. ``requested_at`` is wall
     seconds. ``now`` asks to end the pod without waiting for requests in flight.
     ``extended_seconds`` is what ``extend`` has added to the soft deadline in this generation.
+    ``adopt`` is the id of a pod of ours to take over instead of making one.
     """
 
     version: int = 1
@@ -26,6 +27,7 @@ class Desired(documents.Document):
     requested_at: float
     now: bool = False
     extended_seconds: float = 0.0
+    adopt: str = ""
 
 
 def load_desired(paths: StatePaths) -> Desired | None:

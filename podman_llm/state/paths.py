@@ -67,6 +67,11 @@ class StatePaths:
         return self.root / "catalog.json"
 
     @property
+    def ledger(self) -> Path:
+        """What pods cost. Written by the holder of the lock."""
+        return self.root / "ledger.sqlite"
+
+    @property
     def daemon_log(self) -> Path:
         """What the daemon tells."""
         return self.root / "logs" / "daemon.log"

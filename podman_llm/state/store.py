@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from pydantic import TypeAdapter
 
+from podman_llm.core.notices import Notice
 from podman_llm.core.pod import PodRecord, Waiting
 from podman_llm.errors import StateError
 from podman_llm.host import files
@@ -49,7 +50,8 @@ class PodState:
     ones, newest first. ``quarantine_until`` forbids creating before that time, because a request
     of a lost past may still turn into a pod. ``waiting`` says when to ask again for what was not to
     be had. ``is_rebuilding`` means that the past was lost and pods of ours found now are taken
-    over. ``orphan_at`` is when a pod of ours that is in no record was last seen.
+    over. ``orphan_at`` is when a pod of ours that is in no record was last seen. ``notices`` are
+    the warnings given, oldest first. ``balance`` is the account's in USD as read at ``balance_at``.
     """
 
     current: PodRecord | None = None
@@ -61,6 +63,9 @@ class PodState:
     waiting: Waiting | None = None
     is_rebuilding: bool = False
     orphan_at: float | None = None
+    notices: tuple[Notice, ...] = ()
+    balance: float | None = None
+    balance_at: float | None = None
 
 
 @dataclass(frozen=True)

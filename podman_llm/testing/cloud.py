@@ -33,8 +33,15 @@ from podman_llm.core.sight import (
     TerminateOutcome,
     Unknown,
 )
-from podman_llm.errors import NotFound
-from podman_llm.providers.base import Account, CreateRequest, LogLine
+from podman_llm.errors import NotFound, ProviderUnreachable
+from podman_llm.providers.base import (
+    Account,
+    BilledHours,
+    Billing,
+    CreateRequest,
+    LogLine,
+    Reached,
+)
 
 
 @dataclass(frozen=True)
@@ -225,6 +232,25 @@ class Cloud:
         """What the live pods cost together, if it tells."""
         spend = sum(pod.price for pod in self.live())
         return Account(balance=25.0, spend_per_hour=spend if self.tells_spend else None)
+
+    def billing(self, *, since: float, until: float) -> Billing | Unknown:
+        """Each pod's seconds within the span as one bucket."""
+        if self.deaf:
+            return Unknown("timed out")
+        return Billing(
+            tuple(
+                BilledHours(pod.pod_id, since, until, pod.price * seconds / 3600)
+                for pod in self.pods
+                if (seconds := min(until, pod.ended_at or self.now()) - max(since, pod.created_at))
+                > 0
+            )
+        )
+
+    def reach(self) -> Reached:
+        """It answers unless it is deaf."""
+        if self.deaf:
+            raise ProviderUnreachable("timed out")
+        return Reached(self.now())
 
     # Prober -------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import pytest
 from podman_llm.core.pod import Candidate, PodSpec
 from podman_llm.core.sight import Created, Gone, Listing, PodSight, Terminated
 from podman_llm.errors import NotFound
-from podman_llm.providers.base import CreateRequest, Provider
+from podman_llm.providers.base import Billing, CreateRequest, Provider
 
 _Seen = TypeVar("_Seen")
 
@@ -168,3 +168,17 @@ class ProviderContract:
         assert all(model.origin == "repository" for model in provider.models())
         account = provider.account()
         assert account.spend_per_hour is None or account.spend_per_hour >= 0
+
+    def test_it_can_be_reached(self, provider: Provider) -> None:
+        server_time = provider.reach().server_time
+        assert server_time is None or server_time > 0
+
+    def test_its_bill_names_pods_and_days_or_is_unknown(
+        self, provider: Provider, created: PodSight
+    ) -> None:
+        now = created.created_at or 0.0
+        bill = provider.billing(since=now - 3600, until=now + 3600)
+        if isinstance(bill, Billing):
+            assert all(one.pod_id and one.since < one.until and one.usd >= 0 for one in bill.hours)
+        else:
+            assert bill.why

@@ -1,12 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from podman_llm.core import naming
 from podman_llm.core.attempts import cancel, first_intent, next_attempt, planned_anew
+from podman_llm.core.budget import Caps, Spent
 from podman_llm.core.deeds import Planned
 from podman_llm.core.pod import Phase, WaitCause, Waiting
 from podman_llm.core.sight import Refusal
 from podman_llm.core.world import Verdict
-from tests.core.worlds import L4, L40S, SPEC, START, TOKEN, phase_of, reading, world_in, world_with
+from tests.core.worlds import (
+    L4,
+    L40S,
+    LIMITS,
+    SPEC,
+    START,
+    TOKEN,
+    phase_of,
+    reading,
+    world_in,
+    world_with,
+)
 
 PLAN = Planned(SPEC, (L4, L40S))
 
@@ -59,3 +73,19 @@ def test_what_was_never_sent_is_dropped_with_its_waiting() -> None:
     assert phase_of(decision) is Phase.CANCELLED
     assert decision.book.waiting is None
     assert decision.book.verdict == verdict
+
+
+def test_a_budget_is_the_pods_own_hard_deadline() -> None:
+    limits = replace(LIMITS, caps=Caps(usd_total=1.0))
+    world = world_with(None, limits=limits, spent=Spent(total=750_000))
+    record = first_intent(world, Planned(SPEC, (L4, L40S)), attempt=1, billed_before=0)
+    assert (record.soft_deadline, record.hard_deadline) == (START + 1800, START + 1800)
+    assert record.is_cut_short
+    assert record.name.endswith(f"-x{int(START) + 1800}")
+    dearer = planned_anew(world.remember(record=record), Planned(SPEC, (L40S,)))
+    assert dearer.hard_deadline == START + 562
+
+
+def test_without_a_budget_no_lease_is_cut_short() -> None:
+    world = world_with(None, limits=replace(LIMITS, max_extension=0.0))
+    assert not first_intent(world, Planned(SPEC, (L4,)), attempt=1, billed_before=0).is_cut_short

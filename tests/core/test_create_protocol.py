@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from podman_llm.core import naming
+from podman_llm.core.budget import Caps
 from podman_llm.core.create_protocol import conclude_create, decide_sent, decide_unresolved
 from podman_llm.core.pod import Phase, StopReason, WaitCause
 from podman_llm.core.sight import Ambiguous, Created, NotCreated, Refusal
@@ -14,6 +15,7 @@ from tests.core.worlds import (
     DOWN,
     L4,
     L40S,
+    LIMITS,
     MARKS,
     NAME,
     NO_LIST,
@@ -26,6 +28,7 @@ from tests.core.worlds import (
     world_in,
 )
 
+BROKE = replace(LIMITS, caps=Caps(usd_total=0.01))
 ABSENT_TWICE = {"absences": ((START + 150, 0), (START + 165, 0))}
 
 
@@ -141,6 +144,7 @@ def test_a_pod_of_our_name_with_a_foreign_mark_is_left_alone() -> None:
         ({"wish": DOWN}, StopReason.USER),
         ({"wish": replace(UP, generation=2)}, StopReason.SUPERSEDED),
         ({"after": 3600}, StopReason.EXPIRY),
+        ({"after": 60, "limits": BROKE}, StopReason.BUDGET),
     ],
 )
 def test_what_is_no_longer_wanted_is_still_looked_for_to_be_ended(

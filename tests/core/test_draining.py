@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from podman_llm.core.budget import Caps, Spent
 from podman_llm.core.draining import DRAIN_LEAST, drain, start_drain, unwanted
 from podman_llm.core.lease import Traffic
 from podman_llm.core.pod import Phase, StopReason
@@ -102,3 +103,16 @@ def test_the_reason_of_the_drain_is_the_reason_of_the_end() -> None:
     begun = start_drain(world_in(Phase.READY), StopReason.IDLE, "nobody came")
     world = replace(world_in(Phase.READY, after=60), book=begun.book)
     assert reason_of(drain(world)) is StopReason.IDLE
+
+
+def test_a_used_up_budget_ends_it_at_once_whatever_is_in_flight() -> None:
+    limits = replace(LIMITS, caps=Caps(usd_total=1.0))
+    busy = replace(QUIET, in_flight=3)
+    spent = Spent(total=600_000)
+    world = world_in(Phase.READY, after=3000, limits=limits, spent=spent, traffic=busy)
+    decision = unwanted(world)
+    assert decision
+    assert decision.book.record
+    assert decision.book.record.phase is Phase.STOPPING
+    assert decision.book.record.reason is StopReason.BUDGET
+    assert unwanted(world_in(Phase.READY, after=2700, limits=limits, spent=spent)) is None

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from podman_llm.core.budget import Caps, Spent
 from podman_llm.core.deeds import CreatePod, MakePlan, PlanFailed, Planned
 from podman_llm.core.intent import conclude_plan, decide_intent, wait_or_cancel
 from podman_llm.core.pod import Phase, WaitCause, Waiting
 from podman_llm.core.world import BLIND_ALARM, Decision
 from tests.core.worlds import (
     DOWN,
+    L4,
     L40S,
+    LIMITS,
     NO_LIST,
     SPEC,
     START,
@@ -21,6 +24,7 @@ from tests.core.worlds import (
     rests,
     sight_of,
     world_in,
+    world_with,
 )
 
 FULL = Waiting(START, 1, START + 15, WaitCause.CAPACITY, "L4: full")
@@ -120,3 +124,37 @@ def test_waiting_has_an_end() -> None:
     assert phase_of(decision) is Phase.CANCELLED
     assert decision.book.verdict
     assert decision.book.verdict.exit_code == 5
+
+
+def capped(caps: Caps, spent: Spent | None = None, **world: Any) -> Decision:
+    return decided(limits=replace(LIMITS, caps=caps), spent=spent or Spent(), **world)
+
+
+def test_a_cap_that_no_place_keeps_to_refuses_and_rents_nothing() -> None:
+    decision = capped(Caps(usd_per_hour=0.4))
+    assert phase_of(decision) is Phase.CANCELLED
+    verdict = decision.book.verdict
+    assert verdict
+    assert verdict.exit_code == 8
+    assert "over budget.max_usd_per_hour = 0.4" in verdict.message
+
+
+def test_a_place_over_the_cap_is_passed_over_for_one_within_it() -> None:
+    decision = capped(
+        Caps(usd_per_hour=1.0), record={"candidate": L40S, "candidates": (L4,)}, after=2
+    )
+    record = decision.book.record
+    assert record
+    assert (record.phase, record.candidate, record.candidates) == (Phase.INTENT, L4, ())
+    assert rests(decision)
+
+
+def test_a_lease_is_shortened_when_money_went_elsewhere_meanwhile() -> None:
+    caps, spent = Caps(usd_total=1.0, useful=60.0), Spent(total=500_000)
+    decision = capped(caps, spent, after=10)
+    record = decision.book.record
+    assert record
+    assert record.hard_deadline == START + 10 + 3600
+    assert record.name.endswith(f"-x{int(record.hard_deadline)}")
+    later = world_with(record, after=11, limits=replace(LIMITS, caps=caps), spent=spent)
+    assert phase_of(decide_intent(later)) is Phase.SENT

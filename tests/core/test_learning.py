@@ -114,3 +114,11 @@ def test_whatever_is_seen_spending_only_grows_and_the_cap_never_moves(
         assert learn(world).hard_deadline == record.hard_deadline
         assert record.soft_deadline <= seen.soft_deadline <= record.hard_deadline
         record = seen
+
+
+def test_a_price_above_the_catalogs_counts_from_the_request_on() -> None:
+    record = record_in(Phase.PROVISIONING)
+    dear = learn(world_with(record, sight=sight_of(cost_per_hour=0.7), after=60))
+    assert dear.rates == (RateInterval(START, 0.7),)
+    cheap = learn(world_with(record, sight=sight_of(cost_per_hour=0.3), after=60))
+    assert cheap.rates == (RateInterval(START, 0.5), RateInterval(START + 60, 0.3))

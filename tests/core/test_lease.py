@@ -123,3 +123,15 @@ def test_no_clock_move_and_no_extension_puts_off_the_cap(
     assert lease.pod_time(record, now) >= START + elapsed - 1e-6
     if elapsed >= 10800 + 1e-6:
         assert lease.expiry(record, lease.pod_time(record, now)) is Expiry.HARD
+
+
+def test_no_deadline_is_later_than_the_money_lasts() -> None:
+    ends = lease.deadlines(START, runtime=3600, extension=7200, affordable_until=START + 1800.9)
+    assert (ends.soft, ends.hard) == (START + 1800, START + 1800)
+    rich = lease.deadlines(START, runtime=3600, extension=7200, affordable_until=START + 5400)
+    assert (rich.soft, rich.hard) == (START + 3600, START + 5400)
+
+
+def test_a_pod_taken_over_has_no_cold_start_to_measure() -> None:
+    old = record_in(Phase.READY, ready_at=START + 9060, taken_over_at=START + 9000)
+    assert lease.idle_limit(old, 600) == 600

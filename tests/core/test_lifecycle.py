@@ -128,3 +128,12 @@ def test_a_pod_that_is_ending_is_not_followed() -> None:
     decision = decide(world_in(Phase.VERIFYING, wish=replace(UP, generation=2)))
     assert decision.book.record
     assert decision.book.record.generation == 1
+
+
+def test_each_warning_is_remembered_and_given_once() -> None:
+    world = world_in(Phase.READY, after=3590)
+    first = decide(world)
+    assert [notice.text for notice in first.book.notices] == [
+        "the pod ends in 10 s; `podman-llm extend` moves that"
+    ]
+    assert decide(replace(world, book=first.book)).book.notices == first.book.notices

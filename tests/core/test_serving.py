@@ -263,3 +263,11 @@ def test_a_pod_that_stays_silent_longer_than_a_boot_is_ended() -> None:
 def test_a_draining_pod_drains_on_even_if_it_is_wanted_again() -> None:
     assert phase_of(decided(Phase.DRAINING, after=1)) is Phase.DRAINING
     assert stopped(Phase.DRAINING, after=3, record={"reason": StopReason.IDLE}) is StopReason.IDLE
+
+
+def test_a_pod_taken_over_is_not_too_late_to_boot() -> None:
+    taken = {"running_at": START - 5000, "taken_over_at": START}
+    decision = decide_live(world_in(Phase.BOOTING, record=taken, after=60))
+    assert phase_of(decision) is Phase.BOOTING
+    late = decide_live(world_in(Phase.BOOTING, record=taken, after=601))
+    assert phase_of(late) is Phase.STOPPING

@@ -6,6 +6,7 @@ would; ``House.restart`` is the next process over the same disk.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -14,6 +15,7 @@ from typing import Any
 from podman_llm.config.models import Settings
 from podman_llm.core.pod import Candidate, Phase, PodRecord, PodSpec
 from podman_llm.errors import PodmanLLMError
+from podman_llm.pods.accounts import Accounts
 from podman_llm.pods.controller import Controller, Tick
 from podman_llm.pods.planning import Plan
 from podman_llm.state.activity import ActivitySummary
@@ -22,6 +24,7 @@ from podman_llm.state.owner import Owner
 from podman_llm.state.store import Loaded, PodState
 from podman_llm.testing.clock import FakeClock
 from podman_llm.testing.cloud import Cloud
+from podman_llm.usage.ledger import PodLedger, prepared
 
 OWNER = Owner(id="abc234", secret="5" * 64)
 SPEC = PodSpec(
@@ -123,6 +126,8 @@ class House:
         self.settings = Settings(modelStoreId="tiny").model_copy(update=settings)
         self.desired: Desired | None = None
         self.notes: list[str] = []
+        self.told: list[str] = []
+        self.ledger = PodLedger(prepared(sqlite3.connect(":memory:", isolation_level=None)))
         self._tokens = count()
         self.restart()
 
@@ -144,6 +149,8 @@ class House:
             token=lambda length: f"{next(self._tokens):0{length}d}",
             planner=self._plan,
             activity=lambda: self.activity,
+            accounts=Accounts(wire, OWNER.id, lambda: self.ledger),
+            announce=lambda notice, _: self.told.append(notice.text),
         )
 
     def _plan(self, settings: Settings) -> Plan:

@@ -848,3 +848,72 @@ def test_what_only_moves_with_every_look_is_not_written_every_time() -> None:
     saves = len(house.store.saves)
     house.run_for(600)
     assert len(house.store.saves) == saves
+
+
+# Adopting ----------------------------------------------------------------------------------------
+
+
+def stray_house() -> House:
+    """A pod of ours that lives and is in no record, as with a state directory left behind."""
+    house = ready_house()
+    house.store.saves.clear()
+    house.restart()
+    house.desired = None
+    house.clock.advance(1800)
+    return house
+
+
+def test_a_pod_of_ours_in_no_record_can_be_kept() -> None:
+    house = stray_house()
+    house.up(adopt="pod1")
+    house.run_to(Phase.READY)
+    assert [pod.pod_id for pod in house.cloud.live()] == ["pod1"]
+    assert len(house.cloud.requests) == 1
+    name, deadline = house.record.name, house.record.hard_deadline
+    assert name == house.cloud.requests[0].name
+    assert name.endswith(f"-x{int(deadline)}")
+    assert house.record.soft_deadline - house.clock.wall() > 3500
+    house.down()
+    house.run_until_settled()
+    assert not house.cloud.live()
+
+
+def test_without_being_adopted_it_is_ended() -> None:
+    house = stray_house()
+    house.down()
+    house.run_until_settled()
+    assert not house.cloud.live()
+
+
+def test_what_is_not_ours_is_not_adopted_and_not_touched() -> None:
+    house = stray_house()
+    (pod,) = house.cloud.pods
+    pod.request.env["PLLM_OWNER"] = "zzzzzz"
+    house.up(adopt="pod1")
+    house.run(lambda: house.state.failure is not None)
+    assert house.state.failure
+    assert house.state.failure.exit_code == 4
+    assert house.cloud.terminated == []
+
+
+def test_a_pod_of_another_model_is_kept_for_its_owner_to_decide() -> None:
+    house = stray_house()
+    house.configure(modelStoreId="another")
+    house.up(adopt="pod1")
+    house.run(lambda: house.state.failure is not None)
+    house.run_for(300)
+    assert house.cloud.live()
+    house.down()
+    house.run_until_settled()
+    assert not house.cloud.live()
+
+
+def test_an_adopted_pod_that_has_ended_is_not_adopted_again() -> None:
+    house = stray_house()
+    house.up(adopt="pod1")
+    house.run_to(Phase.READY)
+    house.desired = house.desired and house.desired.model_copy(update={"want": "down"})
+    house.run_until_settled()
+    house.desired = house.desired and house.desired.model_copy(update={"want": "up"})
+    house.run_until_settled()
+    assert len(house.cloud.requests) == 1

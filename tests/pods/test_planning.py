@@ -9,9 +9,9 @@ import pytest
 from podman_llm.config.model_store import bundled
 from podman_llm.config.models import Settings
 from podman_llm.core.catalog import GpuOffer, ModelEntry
-from podman_llm.errors import ConfigError
-from podman_llm.pods.planning import LivePlanner, Plan, plan, plan_local
-from podman_llm.providers.base import Provider
+from podman_llm.errors import ConfigError, ProviderRefused
+from podman_llm.pods.planning import LivePlanner, Plan, affordable, plan, plan_local
+from podman_llm.providers.base import Account, Provider
 from podman_llm.testing.clock import FakeClock
 
 
@@ -177,6 +177,9 @@ class Market:
     def __init__(self) -> None:
         self.asked = 0
 
+    def account(self) -> Account:
+        return Account(balance=25.0, spend_per_hour=None)
+
     def gpus(self) -> Sequence[GpuOffer]:
         self.asked += 1
         return OFFERS
@@ -207,3 +210,18 @@ def test_a_local_command_serves_the_model_under_the_name_it_is_given() -> None:
     spec = plan_local(Settings.model_validate({"provider": provider})).spec
     assert spec.served_names[0] == spec.hf_id
     assert len(set(spec.served_names)) == len(spec.served_names)
+
+
+def test_places_that_the_balance_pays_no_hour_of_are_left_out() -> None:
+    whole = made({"gpu_type_id": ["NVIDIA A40", "NVIDIA H100"], "modelStoreId": "gpt-oss-20b"})
+    assert affordable(whole, None) == whole
+    assert affordable(whole, 99.0) == whole
+    poor = affordable(whole, 1.0)
+    assert [place.gpu_name for place in poor.candidates] == ["A40"]
+    assert poor.excluded[-1] == ("H100 (SECURE)", "the balance of $1.00 pays no hour of it")
+
+
+def test_a_balance_that_pays_for_nothing_is_an_error_of_the_account() -> None:
+    with pytest.raises(ProviderRefused, match=r"balance of \$0.05 does not pay one hour") as told:
+        affordable(made(), 0.05)
+    assert told.value.exit_code == 9

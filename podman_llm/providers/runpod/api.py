@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from podman_llm.core.catalog import DataCenter, GpuOffer, ModelEntry
 from podman_llm.core.sight import PodSight, PodStatus
-from podman_llm.providers.base import CreateRequest
+from podman_llm.providers.base import BilledHours, CreateRequest
 
 VOLUME_PATH: Final = "/workspace"
 """Where a network volume appears in the pod; the place RunPod's own images use."""
@@ -118,6 +118,26 @@ def page(document: object, endpoint_template: str, *, first: bool) -> Page:
     if more is not True:
         raise Malformed("pagination does not say whether there are more pods")
     return Page(pods, _text(pagination, "nextCursor"))
+
+
+def billed(document: object) -> tuple[BilledHours, ...]:
+    """The billing history, bucket by bucket.
+
+    Raises:
+        Malformed: a record cannot be read; a bill with a gap is no bill.
+    """
+    return tuple(
+        _billed(_mapping(record, "a billing record"))
+        for record in _list(_mapping(document, "the billing history"), "records")
+    )
+
+
+def _billed(record: Mapping[str, Any]) -> BilledHours:
+    since, until = _moment(record.get("startTime")), _moment(record.get("endTime"))
+    amount = _number(record.get("totalAmount"))
+    if since is None or until is None or amount is None:
+        raise Malformed("a billing record without times or amount")
+    return BilledHours(_text(record, "podId"), since, until, amount)
 
 
 def gpu_offers(document: object) -> tuple[GpuOffer, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Final
@@ -22,9 +24,9 @@ from podman_llm.core.sight import (
 )
 from podman_llm.errors import ProviderUnreachable
 from podman_llm.host.clock import Clock
-from podman_llm.providers.base import Account, CreateRequest, LogLine
+from podman_llm.providers.base import Account, Billing, CreateRequest, LogLine, Reached
 from podman_llm.providers.runpod import api, graphql, logs
-from podman_llm.providers.runpod.client import RunpodClient, is_problem, why
+from podman_llm.providers.runpod.client import RunpodClient, failure, is_problem, why
 from podman_llm.providers.runpod.outcome import create_outcome
 from podman_llm.providers.wire import NoReply, Reply
 
@@ -161,9 +163,46 @@ class RunpodProvider:
         """Balance and spend rate, as far as GraphQL still tells them."""
         return graphql.account(self._client)
 
+    def billing(self, *, since: float, until: float) -> Billing | Unknown:
+        """The billing history of pods by day. A key may be good for pods and not for this."""
+        query = {
+            "bucketSize": "day",
+            "startTime": _rfc3339(since),
+            "endTime": _rfc3339(until),
+        }
+        reply = self._client.call("GET", "/v2/billing/pods", query=query)
+        if isinstance(reply, NoReply) or reply.status != HTTPStatus.OK:
+            return Unknown(why(reply))
+        try:
+            return Billing(api.billed(reply.json()))
+        except api.Malformed as err:
+            return Unknown(f"RunPod: the bill cannot be read: {err}")
+
+    def reach(self) -> Reached:
+        """One pod at most, and RunPod's clock from the answer's head.
+
+        Raises:
+            ProviderRefused, ProviderUnreachable: no usable answer.
+        """
+        reply = self._client.call("GET", "/v2/pods", query={"limit": "1"})
+        if isinstance(reply, NoReply) or reply.status != HTTPStatus.OK:
+            raise failure(reply)
+        return Reached(_http_date(reply.headers.get("date", "")))
+
 
 def entrypoint() -> tuple[str, ...]:
     """What runs first in a pod: the guard, which starts the rest."""
     room = files("podman_llm.providers.runpod")
     guard, boot = (room.joinpath(name).read_text("utf-8") for name in ("guard.py", "boot.py"))
     return ("python3", "-c", guard, boot)
+
+
+def _rfc3339(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None

@@ -21,6 +21,7 @@ from podman_llm.core.sight import (
     Unknown,
 )
 from podman_llm.errors import ProviderRefused, ProviderUnreachable
+from podman_llm.providers.base import BilledHours, Billing
 from podman_llm.providers.runpod.provider import RunpodProvider, entrypoint
 from tests.contracts.provider import request_for
 from tests.providers.runpod.conftest import API, KEY, html, pod_document, problem
@@ -256,3 +257,73 @@ def test_offers_that_cannot_be_read_say_why(
 def test_a_key_is_demanded_of_everybody(canned_provider: RunpodProvider) -> None:
     assert canned_provider.keyed
     assert canned_provider.name == "runpod"
+
+
+def test_a_bill_is_read_by_pod_and_day(
+    canned: responses.RequestsMock, canned_provider: RunpodProvider
+) -> None:
+    day = 1_795_046_400.0
+    canned.get(
+        f"{API}/v2/billing/pods",
+        json={
+            "records": [
+                {
+                    "startTime": "2026-11-19T00:00:00Z",
+                    "endTime": "2026-11-20T00:00:00Z",
+                    "podId": "pod1",
+                    "totalAmount": 12.34,
+                }
+            ]
+        },
+        match=[
+            responses.matchers.query_param_matcher(
+                {
+                    "bucketSize": "day",
+                    "startTime": "2026-11-19T00:00:00Z",
+                    "endTime": "2026-11-20T00:00:00Z",
+                }
+            )
+        ],
+    )
+    bill = canned_provider.billing(since=day, until=day + 86_400)
+    assert bill == Billing((BilledHours("pod1", day, day + 86_400, 12.34),))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        problem(403, "access denied"),
+        html(502),
+        {"json": {"records": [{"podId": "pod1", "totalAmount": 1.0}]}},
+        {"json": {}},
+    ],
+)
+def test_a_bill_that_cannot_be_read_whole_is_unknown(
+    canned: responses.RequestsMock, canned_provider: RunpodProvider, answer: dict[str, Any]
+) -> None:
+    canned.get(f"{API}/v2/billing/pods", **answer)
+    assert isinstance(canned_provider.billing(since=0, until=1), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("date", "at"), [("Fri, 20 Nov 2026 20:00:00 GMT", 1_795_204_800.0), ("soon", None)]
+)
+def test_reaching_it_tells_its_clock(
+    canned: responses.RequestsMock,
+    canned_provider: RunpodProvider,
+    date: str,
+    at: float | None,
+) -> None:
+    canned.get(f"{API}/v2/pods", json={"pods": []}, headers={"Date": date})
+    assert canned_provider.reach().server_time == at
+
+
+def test_a_refused_key_and_an_outage_are_told_apart(
+    canned: responses.RequestsMock, canned_provider: RunpodProvider
+) -> None:
+    canned.get(f"{API}/v2/pods", **problem(401, "missing bearer token"))
+    with pytest.raises(ProviderRefused):
+        canned_provider.reach()
+    canned.replace("GET", f"{API}/v2/pods", **html(502))
+    with pytest.raises(ProviderUnreachable):
+        canned_provider.reach()
