@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "down": ("podman_llm.cli.down", "End the pod, prove that it is gone, stop everything."),
     "status": ("podman_llm.cli.status", "Show what runs, what it costs and how long it may."),
     "extend": ("podman_llm.cli.extend", "Move the pod's deadline."),
+    "reap": ("podman_llm.cli.reap", "End forgotten pods past their deadline, from any host."),
     "logs": ("podman_llm.cli.logs", "Show logs of the pod, its host, the daemon or the proxy."),
     "serve": ("podman_llm.cli.serve", "Only the caching proxy, before a server made by hand."),
     "catalog": ("podman_llm.cli.catalog", "Models of the store and the GPUs they fit."),
