@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from podman_llm.cache.base import Cache
     from podman_llm.cache.disk import DiskStore
     from podman_llm.pods.announce import Channel
-    from podman_llm.pods.announce import Channel
     from podman_llm.pods.controller import Controller
     from podman_llm.pods.planning import Plan
     from podman_llm.providers.base import Provider
@@ -159,13 +158,10 @@ def _make_controller(
 ) -> Controller:
     from podman_llm.pods.accounts import Accounts
     from podman_llm.pods.announce import Announcer
-    from podman_llm.pods.accounts import Accounts
-    from podman_llm.pods.announce import Announcer
     from podman_llm.pods.controller import Controller
     from podman_llm.pods.planning import LivePlanner
     from podman_llm.providers.probe import HttpProber
     from podman_llm.state.store import StateStore
-    from podman_llm.usage.ledger import open_ledger
     from podman_llm.usage.ledger import open_ledger
 
     provider = make_provider(settings, paths, key)
