@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict
+
+from podman_llm.core.routing import NO_DIRECTIVES, Policy, locate
+from podman_llm.proxy.envelope import Refusal
+from podman_llm.proxy.inquiry import POLICY_HEADER, Inquiry, asked_policy
+from podman_llm.proxy.questions import BLIND, Ask
+from podman_llm.proxy.targets import FixedTarget
+
+GIVEN = {
+    "Authorization": "Bearer sk-mine",
+    "Content-Type": "application/json",
+    "X-Session-Id": "ses_1",
+    "Cookie": "a=b",
+    POLICY_HEADER: "hold",
+}
+
+
+def an_inquiry(key: str | None = None, method: str = "POST", query: str = "") -> Inquiry:
+    ask = Ask(locate("/chat/completions"), query, b"{}", BLIND, NO_DIRECTIVES, "")
+    target = FixedTarget("http://pod:8000/v1", api_key=key).snapshot()
+    return Inquiry(method, CIMultiDict(GIVEN), ask, None, "MISS", "req-1", target)
+
+
+def test_the_pod_gets_the_request_as_it_came_with_its_own_key() -> None:
+    call = an_inquiry("pllm-1", query="beta=true").to_pod(keeps_credentials=True)
+    headers = dict(call.headers)
+    assert call.url == "http://pod:8000/v1/chat/completions?beta=true"
+    assert headers["Authorization"] == "Bearer pllm-1"
+    assert headers["X-Session-Id"] == "ses_1"
+    assert headers["X-Request-Id"] == "req-1"
+    assert not {"Cookie", POLICY_HEADER} & headers.keys()
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_without_a_key_the_clients_own_may_be_passed_on(keeps: bool) -> None:
+    headers = dict(an_inquiry().to_pod(keeps_credentials=keeps).headers)
+    assert headers.get("Authorization") == ("Bearer sk-mine" if keeps else None)
+
+
+def test_a_service_learns_nothing_of_the_client_but_what_is_asked() -> None:
+    call = an_inquiry("pllm-1").to_service("https://other", "sk-ours", b"reworded")
+    assert (call.url, call.body) == ("https://other/v1/chat/completions", b"reworded")
+    assert dict(call.headers) == {
+        "content-type": "application/json",
+        "User-Agent": "podman-llm",
+        "X-Request-Id": "req-1",
+        "Authorization": "Bearer sk-ours",
+    }
+    assert "Authorization" not in dict(an_inquiry().to_service("u", None, b"").headers)
+
+
+@pytest.mark.parametrize(("method", "is_probe"), [("POST", False), ("GET", True), ("HEAD", True)])
+def test_looking_is_no_use_of_the_pod(method: str, is_probe: bool) -> None:
+    assert an_inquiry(method=method).is_probe is is_probe
+
+
+@pytest.mark.parametrize(
+    ("headers", "policy"),
+    [
+        ({}, Policy.FAIL),
+        ({POLICY_HEADER: "hold"}, Policy.HOLD),
+        ({POLICY_HEADER: " FALLBACK"}, Policy.FALLBACK),
+    ],
+)
+def test_a_request_may_say_what_it_wants_while_the_pod_cannot(
+    headers: dict[str, Any], policy: Policy
+) -> None:
+    assert asked_policy(CIMultiDict(headers), Policy.FAIL) is policy
+
+
+def test_a_policy_that_there_is_not_is_named_with_those_that_are() -> None:
+    with pytest.raises(Refusal, match="'wait'; it may be auto, hold, fallback, fail") as caught:
+        asked_policy(CIMultiDict({POLICY_HEADER: "wait"}), Policy.AUTO)
+    assert caught.value.status == 400
