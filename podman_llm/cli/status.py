@@ -7,6 +7,8 @@ import click
 from podman_llm.cli.context import Context, pass_context
 from podman_llm.cli.durations import format_duration
 from podman_llm.cli.view import View, as_json, look
+from podman_llm.core.guard import WORDS as GUARD_WORDS
+from podman_llm.core.pod import Guard
 
 
 @click.command()
@@ -64,6 +66,8 @@ def _pod_rows(view: View) -> list[tuple[str, str]]:
     if view.time_left is not None:
         hard = format_duration(record.hard_deadline - view.now)
         rows.append(("Left", f"{format_duration(view.time_left)} (can be extended to {hard})"))
+    if record.is_open and record.guard is not Guard.NONE:
+        rows.append(("Guard", GUARD_WORDS[record.guard]))
     if record.reason:
         rows.append(("Ended", f"{record.reason.value} {record.reason_detail}".rstrip()))
     if record.evidence:

@@ -147,6 +147,7 @@ def as_json(view: View) -> dict[str, Any]:
         "model": record.spec.model_store_id if record else None,
         "gpu": record.candidate.gpu_name if record else None,
         "gpu_count": record.candidate.gpu_count if record else None,
+        "guard": record.guard.value if record else None,
         "daemon_pid": daemon.pid if daemon else None,
         "proxy_pids": [w.pid for w in daemon.workers if w.pid] if daemon else [],
         "endpoint": daemon.url if daemon else None,

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from podman_llm.cli.main import cli
 from podman_llm.cli.status import render
 from podman_llm.cli.view import View, look
-from podman_llm.core.pod import Phase, StopReason
+from podman_llm.core.pod import Guard, Phase, StopReason
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, WorkerReport
 from podman_llm.state.store import PodState
@@ -30,6 +30,14 @@ def test_a_ready_pod_is_shown_with_its_money_and_time() -> None:
     assert shown["GPU"] == "1 x L4, $0.44/h"
     assert shown["Spent"] == "$0.0733"
     assert shown["Left"] == "50m 00s (can be extended to 4h 50m)"
+
+
+def test_the_guard_of_an_open_pod_is_shown_if_it_has_one() -> None:
+    armed = rows(view(state=PodState(current=a_record(guard=Guard.ARMED))))
+    assert armed["Guard"] == "armed; ends the pod at its hard deadline without us"
+    refused = rows(view(state=PodState(current=a_record(guard=Guard.KEY_REFUSED))))
+    assert "`podman-llm reap`" in refused["Guard"]
+    assert "Guard" not in rows(view(state=PodState(current=a_record())))
 
 
 def test_an_ended_pod_is_shown_with_reason_and_evidence() -> None:
