@@ -19,7 +19,8 @@ class Entry:
     ``stored_at`` is wall seconds. ``served_by`` names who produced it. ``body`` is the JSON body,
     or the event stream exactly as received. ``asked_at`` is the text that volatile patterns cut
     from the key (see ``core.cachekey``), so that the same question asked again is told from a
-    retry; empty where nothing was cut.
+    retry; empty where nothing was cut. ``model`` names whose answer it is, for who wants all of a
+    model's dropped.
     """
 
     status: int
@@ -29,6 +30,7 @@ class Entry:
     served_by: str
     session: str = ""
     asked_at: str = ""
+    model: str = ""
 
     @property
     def size(self) -> int:

@@ -33,6 +33,7 @@ def encode_entry(key: str, entry: Entry) -> bytes:
             "served_by": entry.served_by,
             "session": entry.session,
             "asked_at": entry.asked_at,
+            "model": entry.model,
         }
     ).encode("ascii")
     payload = _LENGTH.pack(len(header)) + header + entry.body

@@ -1,9 +1,10 @@
 """Which requests are the same question: the key an answer is kept under.
 
 The key is SHA-256 over one JSON array, so no two sets of parts can run together:
-``[format, tenant, endpoint, model tag, body]``. The body enters whole, save for the fields in
-``IGNORED_FIELDS``, which name the caller or the bookkeeping and never change an answer. Dropping
-anything else would hand one request another one's answer; keeping those would make hits rare.
+``[format, tenant, endpoint, body]``, and then over that and the model. The body enters whole, save
+for the fields in ``IGNORED_FIELDS``, which name the caller or the bookkeeping and never change an
+answer. Dropping anything else would hand one request another one's answer; keeping those would make
+hits rare.
 
 What counts as the same body:
 
@@ -46,16 +47,30 @@ _NAMED_PATTERNS = {
     "kilo": r"<environment_details>\n(?:(?!</environment_details>)[^\n]*\n){0,40}?"
     r"(?P<cut>Message time: [^\n]*\n)",
 }
-_FORMAT = 1
+_FORMAT = 2
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode
 
 
 @dataclass(frozen=True)
 class CacheKey:
-    """``digest`` is 64 hex digits. ``asked_at`` is the text that volatile patterns cut out."""
+    """``digest`` is 64 hex digits. ``asked_at`` is the text that volatile patterns cut out.
+
+    ``items`` are the digests of the single questions that the request is made of, where their
+    answers are kept one by one.
+    """
 
     digest: str
     asked_at: str = ""
+    items: tuple[str, ...] = ()
+
+    def by(self, model_tag: str) -> CacheKey:
+        """The key of the answer that one model gives.
+
+        ``model_tag`` names it with its revision: another model behind the same name must not answer
+        from this one's entries.
+        """
+        items = tuple(_by(item, model_tag) for item in self.items)
+        return CacheKey(_by(self.digest, model_tag), self.asked_at, items)
 
 
 def compile_volatile(names_or_regexes: Sequence[str]) -> tuple[re.Pattern[str], ...]:
@@ -114,18 +129,15 @@ def cache_key(
     body: Mapping[str, Any],
     endpoint: str,
     tenant: str,
-    model_tag: str,
     volatile: Sequence[re.Pattern[str]] = (),
 ) -> CacheKey:
-    """The key of a request.
+    """The key of a request, whoever answers it.
 
-    ``body`` is the parsed JSON. ``model_tag`` names the model with its revision: another model
-    behind the same name must not answer from this one's entries. ``volatile`` patterns are cut
-    from message text, for the key only.
+    ``body`` is the parsed JSON. ``volatile`` patterns are cut from message text, for the key only.
     """
     asked = {name: value for name, value in body.items() if name not in IGNORED_FIELDS}
     _normalise_stream(asked)
-    parts: list[Any] = [_FORMAT, tenant, endpoint, model_tag, asked]
+    parts: list[Any] = [_FORMAT, tenant, endpoint, asked]
     scissors = _Scissors(volatile)
     if volatile:
         scissors.cut_messages(asked)
@@ -133,6 +145,10 @@ def cache_key(
         parts.append("cut")  # else a body that looks like a cut one would share its key
     digest = hashlib.sha256(_encode(parts).encode("ascii")).hexdigest()
     return CacheKey(digest, "\n".join(scissors.cuts))
+
+
+def _by(digest: str, model_tag: str) -> str:
+    return hashlib.sha256(f"{digest} {model_tag}".encode()).hexdigest()
 
 
 def _normalise_stream(asked: dict[str, Any]) -> None:

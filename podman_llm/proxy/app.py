@@ -79,7 +79,6 @@ def build_app(
         backends=roster.backends,
         shelf=shelf,
         others=others,
-        questions=questions,
         keeps_credentials=not gate.has_keys,
     )
     attempts = Attempts(

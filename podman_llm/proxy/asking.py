@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from podman_llm.cache.base import Entry
 from podman_llm.core.cachekey import CacheKey
 from podman_llm.core.routing import POD
 from podman_llm.proxy.backends import Backend
 from podman_llm.proxy.inquiry import Inquiry
-from podman_llm.proxy.questions import Ask, Questions
-from podman_llm.proxy.shelf import Shelf
+from podman_llm.proxy.parts import Part, part_of
+from podman_llm.proxy.questions import Ask
+from podman_llm.proxy.shelf import Found, Shelf
 from podman_llm.proxy.streaming import Keeper
 from podman_llm.upstreams.base import Answer, Call, Upstream
 
@@ -24,16 +24,27 @@ _LARGE_BYTES: Final = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """Where somebody's answer to a request is kept; ``key`` None is nowhere."""
+    """Where somebody's answer to a request is kept; ``key`` None is nowhere.
+
+    ``model`` is whose answer it is. ``part`` is what is left to ask of a request of which something
+    is kept already; ``key`` and ``ask`` are then of that alone.
+    """
 
     shelf: Shelf
     key: CacheKey | None
     ask: Ask
     served_by: str
+    model: str
+    part: Part | None = None
 
-    async def find(self) -> tuple[Entry, int] | None:
-        """The answer kept that fits, and its age."""
+    async def find(self) -> Found | None:
+        """The answer kept, be it only for need."""
         return await self.shelf.find(self.key, self.ask) if self.key is not None else None
+
+    async def less_known(self) -> Shelved:
+        """The same without what need not be asked."""
+        part = await part_of(self.shelf, self.key, self.ask)
+        return replace(self, key=part.key, ask=part.ask, part=part) if part else self
 
     def keeper(self, answer: Answer) -> Keeper:
         """Collects the answer as it passes."""
@@ -43,7 +54,14 @@ class Shelved:
         headers = tuple(pair for pair in answer.headers if pair[0].lower() in _KEPT_HEADERS)
 
         def keep(body: bytes) -> None:
-            self.shelf.keep(key, self.ask, body=body, headers=headers, served_by=self.served_by)
+            self.shelf.keep(
+                key,
+                self.ask,
+                body=body,
+                headers=headers,
+                served_by=self.served_by,
+                model=self.model,
+            )
 
         return Keeper(self.shelf.max_entry_bytes, keep)
 
@@ -78,32 +96,29 @@ class Asking:
         backends: Mapping[str, Backend],
         shelf: Shelf,
         others: Shelf,
-        questions: Questions,
         keeps_credentials: bool,
     ) -> None:
         self._pod = pod
         self._backends = backends
         self._shelf = shelf
         self._others = others
-        self._questions = questions
         self._keeps_credentials = keeps_credentials
 
-    async def shelved(self, name: str, inquiry: Inquiry) -> Shelved:
+    def shelved(self, name: str, inquiry: Inquiry) -> Shelved:
         """Where the answer of ``name`` would be."""
         ask = inquiry.ask
         if name == POD:
-            return Shelved(self._shelf, inquiry.key, ask, inquiry.target.served_by)
+            target = inquiry.target
+            return Shelved(self._shelf, inquiry.key, ask, target.served_by, target.model_tag)
         backend, model = self._backends[name], ask.question.needs.model
         served_by = backend.served_by(model)
-        if ask.route.endpoint is None:
-            return Shelved(self._others, None, ask, served_by)
-        tag = backend.tag(model)
-        question = await self._questions.read(ask.body, ask.route.endpoint, ask.query, tag)
-        ask = replace(ask, question=question)
-        return Shelved(self._others, self._others.key(ask), ask, served_by)
+        key = self._others.key(ask, backend.tag(model))
+        return Shelved(self._others, key, ask, served_by, served_by)
 
     async def asked(self, name: str, inquiry: Inquiry, shelved: Shelved) -> Asked:
         """The call to ``name``."""
+        shelved = await shelved.less_known()
+        inquiry = replace(inquiry, ask=shelved.ask)
         if name == POD:
             call = inquiry.to_pod(keeps_credentials=self._keeps_credentials)
             return Asked(name, self._pod, call, shelved)

@@ -11,7 +11,6 @@ from typing import Final
 
 from aiohttp import hdrs
 
-from podman_llm.cache.base import Entry
 from podman_llm.config.models import RoutingSettings
 from podman_llm.core.failover import (
     Effect,
@@ -33,11 +32,13 @@ from podman_llm.proxy.envelope import Refusal
 from podman_llm.proxy.inquiry import Inquiry
 from podman_llm.proxy.opening import Opened, open_answer
 from podman_llm.proxy.roster import Roster
+from podman_llm.proxy.shelf import Found
 from podman_llm.telemetry import names
 from podman_llm.upstreams.base import HTML, Headers
 
 _log = logging.getLogger(__name__)
 _TOO_LATE: Final = 504
+_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,9 @@ class Attempts:
         tried: list[Tried] = []
         ends = asyncio.get_running_loop().time() + self._routing.deadline_seconds
         for name in plan.attempts:
-            shelved = await self._asking.shelved(name, inquiry)
-            if name != POD and (found := await shelved.find()):
-                return _told(_kept(*found), tried, fallback_reason(tried, plan.excluded))
+            shelved = self._asking.shelved(name, inquiry)
+            if name != POD and (found := await shelved.find()) and found.answers:
+                return _told(_kept(found), tried, fallback_reason(tried, plan.excluded))
             asked = await self._asking.asked(name, inquiry, shelved)
             limit = self._limit(inquiry, ends, is_last=name == plan.attempts[-1])
             end, won = await self._try(asked, inquiry, limit, is_only=plan.attempts == (POD,))
@@ -131,7 +132,7 @@ class Attempts:
             if asked.is_pod and not inquiry.is_probe:
                 resources.enter_context(self._activity.running())
             try:
-                opened = await _opened(asked, inquiry, limit, resources)
+                opened = await _opened(asked, limit, resources)
             except UpstreamError as err:
                 tried = Tried(asked.served_by, judge_error(err), str(err), is_pod=asked.is_pod)
                 self._tell(turn, tried, inquiry)
@@ -181,14 +182,16 @@ class Attempts:
             _log.warning(names.FAILED_OVER, extra=facts)
 
 
-async def _opened(
-    asked: Asked, inquiry: Inquiry, limit: float, resources: contextlib.ExitStack
-) -> Opened:
+async def _opened(asked: Asked, limit: float, resources: contextlib.ExitStack) -> Opened:
     try:
         async with asyncio.timeout(limit):
             answer = await asked.upstream.send(asked.call)
             resources.callback(answer.close)
-            return await open_answer(answer, inquiry.ask, asked.shelved.keeper(answer))
+            shelved = asked.shelved
+            opened = await open_answer(answer, shelved.ask, shelved.keeper(answer))
+            if shelved.part is None or not opened.is_whole or opened.status != _OK:
+                return opened
+            return replace(opened, begun=await shelved.part.complete(opened.begun))
     except TimeoutError as err:
         raise UpstreamError(f"no content within {limit:.0f} s", status=_TOO_LATE) from err
 
@@ -212,17 +215,18 @@ def _header(headers: Headers, name: str) -> str:
     return next((value for key, value in headers if key.lower() == name.lower()), "")
 
 
-def _kept(entry: Entry, age: int) -> Won:
+def _kept(found: Found) -> Won:
     """An answer that a fallback gave before."""
 
     async def end() -> bytes:
         return b""
 
     resources = contextlib.ExitStack()
+    entry = found.entry
     opened = Opened(
         entry.status, entry.headers, entry.body, is_whole=True, read=end, close=resources.close
     )
-    return Won(opened, entry.served_by, resources, age=age)
+    return Won(opened, entry.served_by, resources, age=found.age)
 
 
 def _told(won: Won, tried: Sequence[Tried], reason: str) -> Won:

@@ -35,8 +35,7 @@ class Handlers:
         query = request.rel_url.raw_query_string
         question = BLIND
         if route.endpoint and request.method == hdrs.METH_POST:
-            model_tag = request[MARKS].target.model_tag
-            question = await self._questions.read(body, route.endpoint, query, model_tag)
+            question = await self._questions.read(body, route.endpoint, query)
         return await self._pipeline.answer(request, _ask(request, route, query, body, question))
 
     async def _read(self, request: web.Request) -> bytes:

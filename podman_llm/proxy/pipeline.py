@@ -10,9 +10,10 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from podman_llm.cache.base import Entry
 from podman_llm.config.models import RoutingSettings
+from podman_llm.core.cachekey import CacheKey
 from podman_llm.core.completion import Endpoint
+from podman_llm.core.freshness import Freshness
 from podman_llm.errors import UpstreamError
 from podman_llm.host.clock import Clock
 from podman_llm.proxy.activity import Activity
@@ -24,12 +25,13 @@ from podman_llm.proxy.middleware import MARKS, Marks
 from podman_llm.proxy.patience import KEEPALIVE, Patience, loading
 from podman_llm.proxy.questions import Ask
 from podman_llm.proxy.roster import Roster
-from podman_llm.proxy.shelf import EVENT_STREAM, Shelf
+from podman_llm.proxy.shelf import EVENT_STREAM, Found, Shelf
 from podman_llm.proxy.streaming import Cut, pass_on, reset
 from podman_llm.telemetry import names
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
+_SERVER_ERROR: Final = 500
 
 
 class Pipeline:
@@ -55,11 +57,26 @@ class Pipeline:
     async def answer(self, request: web.Request, ask: Ask) -> web.StreamResponse:
         """The response; raises Refusal or UpstreamError while nothing was sent."""
         marks = request[MARKS]
-        key = self._shelf.key(ask)
-        if key is not None and not ask.directives.no_cache:
+        key = self._shelf.key(ask, marks.target.model_tag)
+        if key is None:
+            return await self._ask(request, ask, None, spare=None)
+        if not ask.directives.no_cache:
             marks.cache = "MISS"
-            if found := await self._shelf.find(key, ask):
-                return self._replay(marks, *found)
+        found = await self._shelf.find(key, ask)
+        if found is not None and found.answers:
+            return self._replay(marks, found)
+        try:
+            return await self._ask(request, ask, key, spare=found)
+        except (Refusal, UpstreamError) as err:
+            if found is None or err.status < _SERVER_ERROR:
+                raise
+            return self._replay(marks, found)
+
+    async def _ask(
+        self, request: web.Request, ask: Ask, key: CacheKey | None, *, spare: Found | None
+    ) -> web.StreamResponse:
+        """Somebody's new answer; ``spare`` is the old one for when nobody has any."""
+        marks = request[MARKS]
         inquiry = Inquiry(
             method=request.method,
             headers=request.headers,
@@ -73,11 +90,15 @@ class Pipeline:
         if seconds := self._roster.hold_seconds(inquiry):
             return await self._answer_late(request, inquiry, seconds)
         with contextlib.closing(await self._boarding.open(inquiry)) as won:
+            if spare is not None and won.opened.status >= _SERVER_ERROR:
+                return self._replay(marks, spare)
             return await self._relay(request, won)
 
-    def _replay(self, marks: Marks, entry: Entry, age: int) -> web.Response:
-        marks.cache, marks.age, marks.served_by = "HIT", age, entry.served_by
-        self._activity.count("HIT")
+    def _replay(self, marks: Marks, found: Found) -> web.Response:
+        entry = found.entry
+        marks.cache = "HIT" if found.good_for is Freshness.FRESH else "STALE"
+        marks.age, marks.served_by = found.age, entry.served_by
+        self._activity.count(marks.cache)
         return web.Response(status=entry.status, body=entry.body, headers=entry.headers)
 
     async def _answer_late(
@@ -102,10 +123,8 @@ class Pipeline:
             return await self._relay(request, won, patience.response)
 
     async def _open_late(self, request: web.Request, inquiry: Inquiry, seconds: float) -> Won:
-        before = inquiry.target
         target = request[MARKS].target = await self._roster.wait_for_pod(seconds)
-        # Other weights than those the key was made for: their answer has no place there.
-        key = inquiry.key if target.model_tag == before.model_tag else None
+        key = self._shelf.key(inquiry.ask, target.model_tag)  # it may have other weights now
         return await self._boarding.open(replace(inquiry, target=target, key=key))
 
     def _patience(self, request: web.Request, inquiry: Inquiry) -> Patience:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from podman_llm.config.models import Settings
 from podman_llm.core.abilities import NO_NEEDS, Needs, needs_of
 from podman_llm.core.cachekey import CacheKey, cache_key, compile_volatile, is_cacheable_request
 from podman_llm.core.completion import Endpoint, asks_usage_chunk, choices_asked
+from podman_llm.core.embeddings import input_digests, inputs_of, without_inputs
 from podman_llm.core.routing import Directives, Route
 from podman_llm.proxy.envelope import Refusal
 
@@ -28,13 +29,15 @@ _LARGE_BYTES: Final = 512 * 1024
 class Question:
     """What matters of a body. ``key`` is None where no answer to it is looked up or kept.
 
-    ``needs`` are read only where there are fallbacks to choose from.
+    ``sizes`` are those of the texts of embeddings, one for each of ``key.items``. ``needs`` are
+    read only where there are fallbacks to choose from.
     """
 
     key: CacheKey | None = None
     wants_stream: bool = False
     wants_usage: bool = False
     choices: int = 1
+    sizes: tuple[int, ...] = ()
     needs: Needs = NO_NEEDS
 
 
@@ -65,43 +68,45 @@ class Questions:
         self._has_fallbacks = bool(settings.fallback.backends)
         self._known: OrderedDict[bytes, Question] = OrderedDict()
 
-    async def read(self, body: bytes, endpoint: Endpoint, query: str, model_tag: str) -> Question:
+    async def read(self, body: bytes, endpoint: Endpoint, query: str) -> Question:
         """The question in a body. Raises Refusal for what is no JSON."""
         if len(body) > _LARGE_BYTES:
-            return await asyncio.to_thread(self._understand, body, endpoint, query, model_tag)
-        context = json.dumps([endpoint, query, model_tag]).encode()
+            return await asyncio.to_thread(self._understand, body, endpoint, query)
+        context = json.dumps([endpoint, query]).encode()
         digest = hashlib.sha256(context + body).digest()
         question = self._known.get(digest)
         if question is None:
-            question = self._known[digest] = self._understand(body, endpoint, query, model_tag)
+            question = self._known[digest] = self._understand(body, endpoint, query)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return question
 
-    def _understand(self, body: bytes, endpoint: Endpoint, query: str, model_tag: str) -> Question:
+    def _understand(self, body: bytes, endpoint: Endpoint, query: str) -> Question:
         document = _parse(body)
         if document is None:
             return BLIND
+        texts = inputs_of(document) if endpoint is Endpoint.EMBEDDINGS else []
         return Question(
-            key=self._key(document, endpoint, query, model_tag),
+            key=self._key(document, texts, endpoint, query),
             wants_stream=document.get("stream") is True,
             wants_usage=asks_usage_chunk(document),
             choices=choices_asked(endpoint, document),
+            sizes=tuple(map(len, texts)),
             needs=needs_of(endpoint, document) if self._has_fallbacks else NO_NEEDS,
         )
 
     def _key(
-        self, document: Mapping[str, Any], endpoint: Endpoint, query: str, model_tag: str
+        self, document: Mapping[str, Any], texts: Sequence[Any], endpoint: Endpoint, query: str
     ) -> CacheKey | None:
-        if not model_tag or not is_cacheable_request(document, self._policy, endpoint):
+        if not is_cacheable_request(document, self._policy, endpoint):
             return None
-        return cache_key(
-            body=document,
-            endpoint=f"{endpoint}?{query}" if query else endpoint,
-            tenant=_TENANT,
-            model_tag=model_tag,
-            volatile=self._volatile,
-        )
+        place = f"{endpoint}?{query}" if query else endpoint
+        if texts:
+            common = cache_key(body=without_inputs(document), endpoint=place, tenant=_TENANT)
+            items = input_digests(common.digest, texts)
+            whole = hashlib.sha256("".join(items).encode("ascii")).hexdigest()
+            return CacheKey(whole, items=items)
+        return cache_key(body=document, endpoint=place, tenant=_TENANT, volatile=self._volatile)
 
 
 def _parse(body: bytes) -> Mapping[str, Any] | None:

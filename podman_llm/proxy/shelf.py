@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from podman_llm.cache.base import Cache, Entry
 from podman_llm.config.models import Settings
 from podman_llm.core.cachekey import CacheKey
 from podman_llm.core.completion import Endpoint, has_usage_chunk, without_usage_chunk
+from podman_llm.core.embeddings import join_answer, split_answer
 from podman_llm.core.freshness import Freshness, judge_age
 from podman_llm.host.clock import Clock
 from podman_llm.proxy.questions import Ask
@@ -18,8 +19,25 @@ from podman_llm.upstreams.base import Headers
 
 EVENT_STREAM: Final = "text/event-stream"
 _USAGE: Final = b'"usage"'
+_JSON: Final = (("content-type", "application/json"),)
 _REMEMBERED_SESSIONS: Final = 4096
 _WITH_USAGE_CHUNK: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
+# Taking a larger answer apart takes longer than other requests should wait.
+_LARGE_BYTES: Final = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry as it is to be sent, its age in whole seconds, and what it is good for."""
+
+    entry: Entry
+    age: int
+    good_for: Freshness
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is the answer, and not only one in need."""
+        return self.good_for in {Freshness.FRESH, Freshness.STALE}
 
 
 class Shelf:
@@ -42,34 +60,49 @@ class Shelf:
         """A larger answer is not kept."""
         return self._settings.max_entry_bytes
 
-    def key(self, ask: Ask) -> CacheKey | None:
-        """The key of a request, or None if its answer is not looked up and not kept."""
-        if self._cache is None or ask.route.bypass or ask.directives.no_store:
-            return None
-        return ask.question.key
+    def key(self, ask: Ask, model_tag: str) -> CacheKey | None:
+        """The key of a model's answer, or None if none of its is looked up and kept.
 
-    async def find(self, key: CacheKey, ask: Ask) -> tuple[Entry, int] | None:
-        """The entry that fits who asks, as it is to be sent, and its age in whole seconds."""
-        if self._cache is None or ask.directives.no_cache:
+        An empty ``model_tag`` is a model that nobody can name for certain.
+        """
+        key = ask.question.key
+        if self._cache is None or ask.route.bypass or ask.directives.no_store or not model_tag:
             return None
-        entry = await self._cache.get(key.digest)
+        return key.by(model_tag) if key is not None else None
+
+    async def find(self, key: CacheKey, ask: Ask) -> Found | None:
+        """What there is for who asks, be it only for need."""
+        directives = ask.directives
+        if directives.no_cache and directives.stale_if_error is None:
+            return None
+        if key.items:
+            return _joined(await self.find_items(key, ask))
+        return await self._find(key, ask)
+
+    async def find_items(self, key: CacheKey, ask: Ask) -> list[Found | None]:
+        """What there is for each of the single questions in a request."""
+        keys = (CacheKey(item) for item in key.items)
+        return await asyncio.gather(*(self._find(item, ask) for item in keys))
+
+    async def _find(self, key: CacheKey, ask: Ask) -> Found | None:
+        entry = await self._cache.get(key.digest) if self._cache is not None else None
         if entry is None:
             return None
         age = max(0.0, self._clock.wall() - entry.stored_at)
-        again = self._is_asked_again(key, ask.session, entry)
         good_for = judge_age(
             age,
             ask.directives,
             self._settings.ttl_seconds,
-            is_asked_again=again,
-            is_spare_kept=False,
+            is_asked_again=self._is_asked_again(key, ask.session, entry),
+            is_spare_kept=self._settings.stale_if_error,
         )
-        if good_for is not Freshness.FRESH:
+        fitting = _fitting(entry, ask) if good_for is not Freshness.SPENT else None
+        if fitting is None:
             return None
-        fitting = _fitting(entry, ask)
-        if fitting is not None:
+        found = Found(fitting, int(age), good_for)
+        if found.answers:
             self._remember(key, ask.session)
-        return (fitting, int(age)) if fitting is not None else None
+        return found
 
     def _is_asked_again(self, key: CacheKey, session: str, entry: Entry) -> bool:
         """Whether this very session got this answer before, for the same question of another time.
@@ -90,9 +123,19 @@ class Shelf:
             self._asked.popitem(last=False)
 
     def keep(
-        self, key: CacheKey, ask: Ask, *, body: bytes, headers: Headers, served_by: str
+        self,
+        key: CacheKey,
+        ask: Ask,
+        *,
+        body: bytes,
+        headers: Headers,
+        served_by: str,
+        model: str,
     ) -> None:
-        """Keep a whole answer, beside the request: its client may leave and must not wait."""
+        """Keep a whole answer, beside the request: its client may leave and must not wait.
+
+        ``model`` is its model as people name it, by which it may be dropped.
+        """
         if self._cache is None or len(body) > self.max_entry_bytes:
             return
         entry = Entry(
@@ -103,15 +146,44 @@ class Shelf:
             served_by=served_by,
             session=ask.session,
             asked_at=key.asked_at,
+            model=model,
         )
         self._remember(key, ask.session)
-        task = asyncio.create_task(self._cache.put(key.digest, entry))
+        putting = self._put_items(key, ask, entry) if key.items else self._put(key.digest, entry)
+        task = asyncio.create_task(putting)
         self._puts.add(task)
         task.add_done_callback(self._puts.discard)
+
+    async def _put(self, digest: str, entry: Entry) -> None:
+        if self._cache is not None:
+            await self._cache.put(digest, entry)
+
+    async def _put_items(self, key: CacheKey, ask: Ask, whole: Entry) -> None:
+        single = await split(whole.body, ask)
+        if single is not None:
+            entries = (replace(whole, body=body, headers=_JSON) for body in single)
+            await asyncio.gather(*map(self._put, key.items, entries))
 
     async def settle(self) -> None:
         """Wait until everything kept so far is written."""
         await asyncio.gather(*self._puts)
+
+
+async def split(body: bytes, ask: Ask) -> list[bytes] | None:
+    """The answers to the single questions of a request, if each has one."""
+    if len(body) > _LARGE_BYTES:
+        return await asyncio.to_thread(split_answer, body, ask.question.sizes)
+    return split_answer(body, ask.question.sizes)
+
+
+def _joined(each: list[Found | None]) -> Found | None:
+    """One answer to all of them, as old as its oldest part and good for no more than any."""
+    found = [one for one in each if one is not None]
+    if len(found) < len(each):
+        return None
+    entry = replace(found[0].entry, body=join_answer([one.entry.body for one in found]))
+    worst = max((one.good_for for one in found), key=list(Freshness).index)
+    return Found(entry, max(one.age for one in found), worst)
 
 
 def _fitting(entry: Entry, ask: Ask) -> Entry | None:

@@ -33,7 +33,7 @@ bodies = st.dictionaries(st.text(max_size=8), values, max_size=6)
 
 
 def digest(body: dict[str, Any], **parts: Any) -> str:
-    named = {"endpoint": "chat/completions", "tenant": "t", "model_tag": "m@1"} | parts
+    named = {"endpoint": "chat/completions", "tenant": "t"} | parts
     return cache_key(body=body, **named).digest
 
 
@@ -107,9 +107,17 @@ def test_whatever_may_change_the_answer_changes_the_key(extra: dict[str, Any]) -
     assert digest(BODY | extra) != digest(BODY)
 
 
-@pytest.mark.parametrize("part", ["endpoint", "tenant", "model_tag"])
+@pytest.mark.parametrize("part", ["endpoint", "tenant"])
 def test_each_part_beside_the_body_changes_the_key(part: str) -> None:
     assert digest(BODY, **{part: "other"}) != digest(BODY)
+
+
+def test_each_model_has_a_key_of_its_own() -> None:
+    key = CacheKey("a" * 64, "10:00", ("b" * 64, "c" * 64))
+    first, second = key.by("m@1"), key.by("m@2")
+    assert first == key.by("m@1")
+    assert first.asked_at == "10:00"
+    assert len({first.digest, second.digest, *first.items, *second.items, *key.items}) == 8
 
 
 def test_parts_do_not_run_together() -> None:
@@ -145,8 +153,10 @@ def test_unicode_is_kept_as_it_is() -> None:
 
 
 def test_a_key_stays_the_same_from_one_version_to_the_next() -> None:
-    key = cache_key(body=BODY, endpoint="chat/completions", tenant="", model_tag="m@1")
-    assert key == CacheKey("64975bf4d8261f8544760da8af2c3c9f5d3d0b4e56bec0d5796480739fe897da")
+    key = cache_key(body=BODY, endpoint="chat/completions", tenant="")
+    assert key == CacheKey("3e8fbe97d77cc89a032d78e787ac16f6045ec89c437608e1da357ad644ee8964")
+    own = CacheKey("dc5a9e8ed8312ae14c21ad3459affbad14a35427215107949a801bc3a41c1e16")
+    assert key.by("m@1") == own
 
 
 # volatile text ----------------------------------------------------------------------------------
@@ -160,7 +170,7 @@ KILO = compile_volatile(["kilo"])
 def test_the_message_time_of_kilo_is_cut_and_told(recordings: Path, name: str) -> None:
     body = recorded(recordings, name)
     later = json.loads(json.dumps(body).replace("T21:55:01Z", "T22:07:45Z"))
-    parts = {"endpoint": "chat/completions", "tenant": "", "model_tag": "m"}
+    parts = {"endpoint": "chat/completions", "tenant": ""}
     first = cache_key(body=body, volatile=KILO, **parts)
     again = cache_key(body=later, volatile=KILO, **parts)
     assert first.digest == again.digest
@@ -243,9 +253,7 @@ def test_a_named_group_keeps_its_context_in_the_key() -> None:
 
 def test_patterns_that_overlap_cut_the_text_once() -> None:
     patterns = compile_volatile([r"\d\d:\d\d", r":\d\d [ap]m", r"never"])
-    key = cache_key(
-        body={"prompt": "x 10:00 am y"}, endpoint="", tenant="", model_tag="", volatile=patterns
-    )
+    key = cache_key(body={"prompt": "x 10:00 am y"}, endpoint="", tenant="", volatile=patterns)
     assert key.asked_at == "10:00"
 
 
@@ -259,9 +267,7 @@ def test_a_pattern_of_no_use_is_refused_by_name(given_pattern: str) -> None:
 
 def test_many_blocks_without_a_time_are_searched_quickly() -> None:
     text = "<environment_details>\n" * 20_000  # seconds, were the search not bounded
-    assert not cache_key(
-        body={"prompt": text}, endpoint="", tenant="", model_tag="", volatile=KILO
-    ).asked_at
+    assert not cache_key(body={"prompt": text}, endpoint="", tenant="", volatile=KILO).asked_at
 
 
 # policy -----------------------------------------------------------------------------------------
