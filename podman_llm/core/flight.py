@@ -47,15 +47,20 @@ ALONE = Ticket()
 
 
 def shared_ticket(
-    key: CacheKey, *, wants_usage: bool, session: str, max_age: float | None
+    key: CacheKey, *, way: str, wants_usage: bool, session: str, max_age: float | None
 ) -> Ticket:
     """The ticket of a request whose answer may be kept.
 
-    The usage chunk at the end of a stream is no part of the key: a replay can leave it out. A
-    running call either has it or has it not.
+    ``way`` is what else decides who will answer. The usage chunk at the end of a stream is no part
+    of the key, because a replay can leave it out; a running call either has it or has it not.
     """
-    flight = f"{key.digest}{'+usage' if wants_usage else ''}"
-    return Ticket(flight, is_shared=True, max_age=max_age, session=session, asked_at=key.asked_at)
+    return Ticket(
+        flight=key.by(f"{way} {'with' if wants_usage else 'without'} usage").digest,
+        is_shared=True,
+        max_age=max_age,
+        session=session,
+        asked_at=key.asked_at,
+    )
 
 
 def retry_ticket(body: bytes, *, target: str, tenant: str) -> Ticket:

@@ -36,7 +36,7 @@ class Boarding:
             seat = resources.enter_context(self._flights.board(ticket_of(inquiry), lead))
             won = await seat.head()
             if not seat.is_leader:
-                self._activity.count("COALESCED")
+                self._activity.count("COALESCED" if won.age is None else "HIT")
             return _share(won, seat, resources.pop_all())
 
     async def _lead(self, flight: Flight[Won], inquiry: Inquiry) -> None:
@@ -72,15 +72,17 @@ def ticket_of(inquiry: Inquiry) -> Ticket:
     directives = ask.directives
     if ask.route.bypass or directives.no_store or directives.only_if_cached:
         return ALONE
-    key = inquiry.key
+    way = f"{inquiry.policy} {inquiry.target.model_tag}"
+    key = ask.question.key
     if key is None:
         if directives.no_cache:
             return ALONE
         shown = [inquiry.headers.get(name, "") for name in (hdrs.AUTHORIZATION, "x-api-key")]
-        target = f"{ask.route.path}?{ask.query}"
+        target = f"{ask.route.path}?{ask.query} {way}"
         return retry_ticket(ask.body, target=target, tenant=" ".join(shown))
     return shared_ticket(
         key,
+        way=way,
         wants_usage=ask.question.wants_usage,
         session=ask.session,
         max_age=0 if directives.no_cache else directives.max_age,

@@ -7,9 +7,11 @@ import pytest
 from podman_llm.core.cachekey import CacheKey
 from podman_llm.core.flight import ALONE, Ticket, retry_ticket, shared_ticket
 
-SHARED = shared_ticket(CacheKey("d1"), wants_usage=False, session="", max_age=None)
+SHARED = shared_ticket(CacheKey("d1"), way="auto m@1", wants_usage=False, session="", max_age=None)
 RETRY = retry_ticket(b"{}", target="/v1/completions", tenant="me")
-KILO = shared_ticket(CacheKey("d1", "10:00"), wants_usage=False, session="a", max_age=None)
+KILO = shared_ticket(
+    CacheKey("d1", "10:00"), way="auto m@1", wants_usage=False, session="a", max_age=None
+)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +22,17 @@ KILO = shared_ticket(CacheKey("d1", "10:00"), wants_usage=False, session="a", ma
         (SHARED, replace(SHARED, flight="d2"), False, False),
         (
             SHARED,
-            shared_ticket(CacheKey("d1"), wants_usage=True, session="", max_age=None),
+            shared_ticket(
+                CacheKey("d1"), way="auto m@1", wants_usage=True, session="", max_age=None
+            ),
+            False,
+            False,
+        ),
+        (
+            SHARED,
+            shared_ticket(
+                CacheKey("d1"), way="pod m@1", wants_usage=False, session="", max_age=None
+            ),
             False,
             False,
         ),

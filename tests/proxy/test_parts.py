@@ -13,11 +13,9 @@ from tests.proxy.test_boarding import pod
 PATH = "/v1/embeddings"
 
 
-async def ask(
-    rig: Rig, given: Any, *, headers: dict[str, str] | None = None, **more: Any
-) -> Answered:
+async def ask(rig: Rig, given: Any, control: str = "", **more: Any) -> Answered:
     body = {"model": "lab-model", "input": given, **more}
-    return await rig.ask(body, path=PATH, headers=headers or {})
+    return await rig.ask(body, path=PATH, headers={"Cache-Control": control})
 
 
 def vectors(answered: Answered) -> list[Any]:
@@ -37,12 +35,7 @@ async def test_only_what_is_missing_is_asked_for(form: str) -> None:
         mixed = await ask(rig, ["x", "b", "y", "a", "z"], encoding_format=form)
         assert asked_of(double) == [["a", "b", "c"], ["x", "y", "z"]]
         assert (known.cache, mixed.cache) == ("MISS", "MISS")
-        whole = await ask(
-            rig,
-            ["x", "b", "y", "a", "z"],
-            headers={"Cache-Control": "no-store"},
-            encoding_format=form,
-        )
+        whole = await ask(rig, ["x", "b", "y", "a", "z"], "no-store", encoding_format=form)
         assert vectors(mixed) == vectors(whole)
         again = await ask(rig, ["z", "y", "b"], encoding_format=form)
         assert again.cache == "HIT"
