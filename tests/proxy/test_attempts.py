@@ -1,11 +1,351 @@
 from __future__ import annotations
 
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podman_llm.testing.openai_faults import Fault, FaultKind
+from tests.proxy.failover_rig import BOOTING, POD_MODEL, House, house
 from tests.proxy.rig import ANSWER, http, proxy, says
 
-ASK = {"messages": [{"role": "user", "content": "hi"}]}
+DOCS = Path(__file__).parent.parent.parent / "docs" / "routing.md"
+FAULTS: dict[str, dict[str, Any] | None] = {
+    "`429`": {"kind": FaultKind.STATUS, "status": 429},
+    "`500`": {"kind": FaultKind.STATUS, "status": 500},
+    "`503`": {"kind": FaultKind.STATUS, "status": 503},
+    "`502` with an HTML page": {"kind": FaultKind.STATUS, "status": 502},
+    "`400`": {},
+    "nobody listens": None,
+    "connection closed without a byte": {"kind": FaultKind.HANG_UP, "times": 2},
+    "connection reset": {"kind": FaultKind.RESET},
+    "answer cut": {"kind": FaultKind.TRUNCATE},
+    "error inside the stream": {"kind": FaultKind.ENGINE_ERROR},
+    '`finish_reason: "abort"`': {"kind": FaultKind.ABORT},
+    "clean end too early": {"kind": FaultKind.EARLY_END},
+    "JSON instead of a stream": {"kind": FaultKind.JSON_FOR_STREAM},
+    "silence": {"kind": FaultKind.FREEZE},
+}
+
+
+def table() -> dict[str, list[str]]:
+    """The rows of the table in the documentation, by their first cell."""
+    text = DOCS.read_text(encoding="utf-8").partition("The tests read this table")[2]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return {row[0]: row[1:] for row in rows[2 : len(FAULTS) + 2]}
+
+
+TABLE = table()
+FALLBACK = "the fallback's answer"
+# The role, which has no content, passes; with three events the first words have.
+BEFORE, AFTER = 1, 3
+
+
+async def order(rig: House, row: str, *, after_events: int) -> None:
+    fault = FAULTS[row]
+    if fault is None:
+        await rig.pod.kill()
+    elif fault:
+        rig.pod.add_fault(Fault(after_events=after_events, **fault))
+
+
+def question(row: str) -> dict[str, Any]:
+    """What is asked; a bad request needs no fault of the pod's."""
+    return {"temperature": "hot"} if row == "`400`" else {}
+
+
+def test_the_table_has_a_row_for_each_fault_that_is_tried() -> None:
+    assert TABLE.keys() == FAULTS.keys()
+
+
+@pytest.mark.parametrize("row", TABLE)
+async def test_before_any_content_a_failure_goes_unseen_if_anybody_can_answer(row: str) -> None:
+    async with house("other", routing={"first_content_seconds": 0.3}) as rig:
+        await order(rig, row, after_events=BEFORE)
+        said = await rig.ask(stream=True, **question(row))
+        if TABLE[row][0] == FALLBACK:
+            assert said.is_whole
+            assert said.models == {"other-model"}
+            assert said.headers["X-Served-By"] == "other/other-model"
+            assert said.headers["X-Fallback-Reason"]
+            assert re.fullmatch(
+                r"pod/abc;outcome=[a-z]+, other/other-model;outcome=answered",
+                said.headers["X-Attempts"],
+            )
+            assert (rig.activity.failed_attempts, rig.activity.fallbacks) == (1, 1)
+        else:
+            assert TABLE[row][0] == f"`{said.status}` as it came"
+            assert said.headers["X-Served-By"] == "pod/abc"
+
+
+@pytest.mark.parametrize("row", TABLE)
+async def test_alone_before_any_content_a_failure_is_an_honest_status(row: str) -> None:
+    async with house(routing={"deadline_seconds": 0.3}) as rig:
+        await order(rig, row, after_events=BEFORE)
+        said = await rig.ask(stream=True, **question(row))
+        status, _, as_it_came = TABLE[row][1].partition(" ")
+        assert status == f"`{said.status}`"
+        assert said.headers["X-Served-By"] == ("pod/abc" if as_it_came else "podman-llm")
+        if not as_it_came:
+            assert said.error.startswith("podman-llm: pod/abc: ")
+        if said.status in {429, 502, 503, 504}:
+            assert int(said.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("row", [row for row, cells in TABLE.items() if cells[2] != "-"])
+async def test_after_content_a_failure_aborts_the_connection_and_the_retry_is_served(
+    row: str,
+) -> None:
+    async with house("other", idle_timeout=0.3) as rig:
+        await order(rig, row, after_events=AFTER)
+        said = await rig.ask(stream=True, seed=1)
+        assert TABLE[row][2] == "aborted"
+        assert said.is_aborted
+        assert said.models == {POD_MODEL}
+        assert b"[DONE]" not in said.body
+        again = await rig.ask(stream=True, seed=1)
+        assert again.is_whole
+        assert len(again.models) == 1
+        assert again.headers["X-Cache"] == "MISS"
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row not in {"silence", "`400`"}])
+async def test_what_is_no_stream_fails_over_as_well(row: str) -> None:
+    async with house("other") as rig:
+        await order(rig, row, after_events=BEFORE)
+        said = await rig.ask()
+        assert said.is_whole
+        is_no_fault = row == "JSON instead of a stream"
+        assert said.models == {POD_MODEL if is_no_fault else "other-model"}
+
+
+async def test_a_pod_killed_after_content_costs_the_retry_next_to_nothing() -> None:
+    async with house("other") as rig:
+        rig.break_pod(FaultKind.RESET)
+        assert (await rig.ask(stream=True)).is_aborted
+        await rig.pod.kill()
+        began = time.monotonic()
+        said = await rig.ask(stream=True)
+        assert time.monotonic() - began < 0.5  # a healthy one takes some 10 ms here
+        assert said.models == {"other-model"}
+        assert said.is_whole
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_while_the_pod_boots_a_fallback_answers_and_then_the_pod(stream: bool) -> None:
+    async with house("other") as rig:
+        rig.set_target(**BOOTING)
+        said = await rig.ask(stream=stream)
+        assert said.models == {"other-model"}
+        assert said.headers["X-Fallback-Reason"].startswith("The pod is BOOTING")
+        assert said.headers["X-Attempts"] == "other/other-model;outcome=answered"
+        assert rig.activity.last_counted_at is None  # no use of the pod
+        rig.set_target(url=rig.pod.url)
+        said = await rig.ask(stream=stream)
+        assert said.models == {POD_MODEL}
+        assert "X-Fallback-Reason" not in said.headers
+
+
+async def test_a_fallback_is_asked_for_tools_and_schemas_in_its_own_words() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    schema = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
+    async with house("other") as rig:
+        rig.set_target(**BOOTING)
+        for more in ({"tools": [tool]}, {"response_format": schema}):
+            said = await rig.ask(top_k=3, headers={"Authorization": "Bearer sk-mine"}, **more)
+            assert said.models == {"other-model"}
+        request = rig.services["other"].requests[-1]
+        assert b"top_k" not in request.body
+        assert b"max_completion_tokens" in request.body
+        assert request.header("authorization") == "Bearer sk-ours"
+
+
+async def test_who_cannot_honour_a_request_is_not_asked() -> None:
+    async with house("other") as rig:
+        rig.set_target(**BOOTING)
+        said = await rig.ask(n=2)
+        assert (said.status, said.headers["Retry-After"]) == (503, "5")
+        assert said.error.endswith("try again in 5 s. other lacks n.")
+        assert not rig.services["other"].requests
+
+
+async def test_an_overloaded_service_gives_way_to_the_next() -> None:
+    async with house("first", "second") as rig:
+        rig.set_target(**BOOTING)
+        rig.services["first"].add_fault(Fault(FaultKind.STATUS, status=429))
+        said = await rig.ask()
+        assert said.models == {"second-model"}
+        assert said.headers["X-Attempts"] == (
+            "first/first-model;outcome=overloaded, second/second-model;outcome=answered"
+        )
+
+
+async def test_when_all_fail_one_error_names_each_attempt_and_its_reason() -> None:
+    async with house("first", "second") as rig:
+        await rig.pod.kill()
+        rig.services["first"].add_fault(Fault(FaultKind.STATUS, status=429, retry_after=9))
+        rig.services["second"].add_fault(Fault(FaultKind.STATUS, status=500))
+        said = await rig.ask(stream=True)
+        assert (said.status, said.headers["Retry-After"]) == (503, "9")
+        assert said.document["error"]["code"] == "all_failed"
+        message = said.error.removeprefix("podman-llm: Nobody answered. pod/abc: ")
+        assert "cannot be reached" in message
+        assert "first/first-model: status 429: Too many requests" in message
+        assert "second/second-model: status 500: Internal server error." in message
+        assert said.headers["X-Served-By"] == "podman-llm"
+        assert said.headers["X-Attempts"].count(";outcome=") == 3
+        assert rig.activity.failed_attempts == 3
+
+
+async def test_a_services_refusal_of_our_key_is_not_the_clients_affair() -> None:
+    async with house("first", "second") as rig:
+        rig.set_target(**BOOTING)
+        rig.services["first"].add_fault(Fault(FaultKind.STATUS, status=401))
+        assert (await rig.ask()).models == {"second-model"}
+
+
+async def test_a_fallbacks_answer_is_kept_under_its_own_name_and_not_for_long() -> None:
+    async with house("other", settings={}) as rig:
+        rig.set_target(**BOOTING)
+        first, again = await rig.ask(seed=1), await rig.ask(seed=1)
+        assert (first.headers["X-Cache"], again.headers["X-Cache"]) == ("MISS", "HIT")
+        assert again.headers["X-Served-By"] == "other/other-model"
+        assert again.headers["Age"] == "0"
+        assert (rig.activity.hits, rig.activity.misses) == (1, 1)
+        rig.clock.advance(3601)
+        assert (await rig.ask(seed=1)).headers["X-Cache"] == "MISS"
+        rig.set_target(url=rig.pod.url)
+        pods = await rig.ask(seed=1)
+        assert (pods.headers["X-Cache"], pods.models) == ("MISS", {POD_MODEL})
+        rig.set_target(**BOOTING)
+        assert (await rig.ask(seed=1)).models == {POD_MODEL}  # kept of the pod, and better
+
+
+async def test_one_who_wants_the_pod_alone_gets_it_or_its_failure() -> None:
+    async with house("other") as rig:
+        fail = {"X-Podman-LLM-Policy": "fail"}
+        rig.break_pod(FaultKind.STATUS, status=500)
+        assert (await rig.ask(headers=fail)).status == 500
+        rig.set_target(**BOOTING)
+        said = await rig.ask(headers=fail)
+        assert said.status == 503
+        assert "the policy is fail" in said.error
+        assert not rig.services["other"].requests
+        bad = await rig.ask(headers={"X-Podman-LLM-Policy": "wait"})
+        assert (bad.status, bad.document["error"]["param"]) == (400, "X-Podman-LLM-Policy")
+
+
+async def test_an_outage_of_a_minute_reaches_a_dead_pod_three_times_at_most() -> None:
+    async with house() as rig, dead_end() as calls:
+        rig.set_target(url=f"http://127.0.0.1:{calls.port}")
+        waits = []
+        for _ in range(11):
+            began = time.monotonic()
+            said = await rig.ask(stream=True)
+            waits.append(time.monotonic() - began)
+            assert said.status in {502, 503}
+            assert int(said.headers["Retry-After"]) >= 1
+            rig.clock.advance(6)
+        assert len(calls.taken) <= 3
+        assert max(waits[1:]) < 0.05
+
+
+@dataclass
+class Calls:
+    """Connections that somebody took, let wait, and closed without a word."""
+
+    port: int
+    taken: list[asyncio.StreamWriter] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def dead_end() -> AsyncIterator[Calls]:
+    async def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.taken.append(writer)
+        await asyncio.sleep(0.1)
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    calls = Calls(server.sockets[0].getsockname()[1])
+    async with server:
+        yield calls
+        for writer in calls.taken:
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_after_an_outage_a_probe_goes_first_and_good_calls_bring_the_rest_back() -> None:
+    async with house("other") as rig:
+        port = rig.pod.port
+        await rig.pod.kill()
+        assert (await rig.ask()).models == {"other-model"}
+        assert rig.activity.snapshot().circuits["pod"] == "OPEN"
+        await rig.pod.start(port=port)
+        assert (await rig.ask()).models == {"other-model"}  # still shut
+        rig.clock.advance(6)
+        assert (await rig.ask()).models == {"other-model"}  # sends the probe ahead
+        await rig.pod.wait_until(lambda: bool(rig.pod.requests))
+        assert rig.pod.requests[0].path == "/v1/models"
+        async with asyncio.timeout(5):
+            while rig.activity.snapshot().circuits["pod"] != "HALF_OPEN":  # noqa: ASYNC110 - it says so to nobody
+                await asyncio.sleep(0.01)
+        assert (await rig.ask()).models == {POD_MODEL}
+        assert rig.activity.snapshot().circuits["pod"] == "CLOSED"
+
+
+async def test_a_conversation_stays_where_it_is_until_the_pod_has_proved_itself() -> None:
+    async with house("other", routing={"good_calls": 3}) as rig:
+        mine = {"x-session-id": "ses_1"}
+        rig.set_target(**BOOTING)
+        await rig.ask(headers=mine)
+        rig.set_target(url=rig.pod.url)
+        assert (await rig.ask(headers=mine)).models == {"other-model"}
+        assert (await rig.ask()).models == {POD_MODEL}
+        assert (await rig.ask(headers=mine)).models == {"other-model"}
+        rig.clock.advance(31)
+        assert (await rig.ask(headers=mine)).models == {POD_MODEL}
+
+
+async def test_while_one_tries_the_pod_the_others_go_elsewhere() -> None:
+    async with house("other") as rig:
+        rig.set_target(**BOOTING)
+        await rig.ask()
+        rig.set_target(url=rig.pod.url)
+        rig.break_pod(FaultKind.DELAY, seconds=0.3)
+        trying = asyncio.create_task(rig.ask())
+        await rig.pod.wait_until(lambda: bool(rig.pod.requests))
+        assert (await rig.ask()).models == {"other-model"}
+        assert (await trying).models == {POD_MODEL}
+
+
+async def test_a_pod_that_ends_by_plan_opens_no_circuit() -> None:
+    async with house("other") as rig:
+        rig.break_pod(FaultKind.FREEZE, after_events=AFTER)
+        asking = asyncio.create_task(rig.ask(stream=True))
+        await rig.pod.wait_until(lambda: rig.pod.running == 1)
+        rig.set_target(url=None, pod_state="DRAINING", message="The pod is DRAINING.")
+        await rig.pod.kill()
+        assert (await asking).is_aborted or (await asking).is_whole
+        assert rig.activity.snapshot().circuits["pod"] == "CLOSED"
+
+
+async def test_a_client_that_leaves_says_nothing_of_the_pod() -> None:
+    async with house("other") as rig:
+        for _ in range(4):
+            rig.break_pod(FaultKind.FREEZE, after_events=BEFORE)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await rig.ask(stream=True)
+        assert rig.activity.snapshot().circuits["pod"] == "CLOSED"
 
 
 async def test_a_question_to_nobody_counts_for_no_numbers() -> None:
     async with proxy(says(http(ANSWER)), target={"url": None}) as rig:
-        await rig.ask(ASK)
+        await rig.ask({"messages": []})
         assert rig.activity.snapshot().requests == 0
