@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +40,11 @@ def eventually(claim: Callable[[], Any], *, seconds: float = 20.0, what: str = "
         time.sleep(0.02)
 
 
+def _hear_interrupts() -> None:
+    """As at a person's terminal; a test run in the background inherits that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Machine:
     """Runs ``podman-llm`` as its user would."""
@@ -69,6 +75,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509 - one call between fork and exec
         )
 
     def run(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
