@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from podman_llm.cache.base import Cache
-from podman_llm.config.models import RoutingSettings, Settings
+from podman_llm.config.models import FallbackSettings, RoutingSettings, Settings
 from podman_llm.core.breaker import BreakerPolicy
 from podman_llm.core.completion import Endpoint
 from podman_llm.errors import ConfigError
@@ -33,6 +33,7 @@ from podman_llm.upstreams.base import Upstream
 
 # Plain routes are found by one look-up, the pattern that takes all the rest by a search.
 _BASES: Final = ("/v1", "", "/nocache/v1", "/nocache")
+_ALIAS: Final = "podman-llm"  # the name that works with every pod
 _WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bound
 
 
@@ -115,7 +116,12 @@ def build_app(
         clock=clock,
         state_view=state_view,
     )
-    handlers = Handlers(pipeline, questions, max_body_bytes=settings.proxy.max_body_bytes)
+    handlers = Handlers(
+        pipeline,
+        questions,
+        max_body_bytes=settings.proxy.max_body_bytes,
+        other_names=_other_names(settings.fallback),
+    )
     app.add_routes(_routes(admin, handlers, is_profiled=settings.enable_profiling))
 
     async def close(_app: web.Application) -> None:
@@ -135,6 +141,12 @@ def _for_fallbacks(settings: Settings) -> Settings:
     """The settings under which answers of fallbacks are kept."""
     kept = settings.cache.model_copy(update={"ttl_seconds": settings.fallback.ttl_seconds})
     return settings.model_copy(update={"cache": kept})
+
+
+def _other_names(fallback: FallbackSettings) -> tuple[str, ...]:
+    """The names that fallbacks answer to; the one that always works stands for all others."""
+    names = [name for backend in fallback.backends for name in backend.models]
+    return tuple(_ALIAS if name == "*" else name for name in names)
 
 
 def _breaker_policy(routing: RoutingSettings) -> BreakerPolicy:

@@ -17,18 +17,29 @@ _LONGEST_SESSION: Final = 256
 
 
 class Handlers:
-    """Everything that is meant for the upstream."""
+    """Everything that is meant for the upstream.
 
-    def __init__(self, pipeline: Pipeline, questions: Questions, *, max_body_bytes: int) -> None:
+    ``other_names`` are the models that fallbacks answer for.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        questions: Questions,
+        *,
+        max_body_bytes: int,
+        other_names: tuple[str, ...],
+    ) -> None:
         self._pipeline = pipeline
         self._questions = questions
         self._max_body_bytes = max_body_bytes
+        self._other_names = other_names
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer from the cache or the upstream; raises Refusal."""
         route = locate(request.rel_url.raw_path)
         if route.path == MODELS and request.method == hdrs.METH_GET:
-            names = _names_while_waiting(request)
+            names = self._names_while_waiting(request)
             if names:
                 return _model_list(names)
         body = await self._read(request)
@@ -37,6 +48,11 @@ class Handlers:
         if route.endpoint and request.method == hdrs.METH_POST:
             question = await self._questions.read(body, route.endpoint, query)
         return await self._pipeline.answer(request, _ask(request, route, query, body, question))
+
+    def _names_while_waiting(self, request: web.Request) -> tuple[str, ...]:
+        target = request[MARKS].target
+        names = (*target.served_names, *self._other_names) if target.url is None else ()
+        return tuple(dict.fromkeys(names))
 
     async def _read(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > self._max_body_bytes:
@@ -60,13 +76,8 @@ def _ask(request: web.Request, route: Route, query: str, body: bytes, question: 
     )
 
 
-def _names_while_waiting(request: web.Request) -> tuple[str, ...]:
-    target = request[MARKS].target
-    return target.served_names if target.url is None else ()
-
-
 def _model_list(names: tuple[str, ...]) -> web.Response:
-    """The list that the pod will give, so that "fetch models" works while it boots."""
+    """The list that the pod will give, and whom others answer for, for "fetch models" meanwhile."""
     models = [
         {"id": name, "object": "model", "created": 0, "owned_by": "podman-llm"} for name in names
     ]

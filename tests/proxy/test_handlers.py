@@ -7,6 +7,7 @@ from io import BytesIO
 import pytest
 
 from podman_llm.testing.transcripts import RecordedRequest
+from tests.proxy.failover_rig import BOOTING, house
 from tests.proxy.rig import ANSWER, CHAT, http, proxy, says
 
 JSON = {"Content-Type": "application/json"}
@@ -135,3 +136,12 @@ async def test_models_are_known_while_the_pod_boots() -> None:
         assert [model["id"] for model in json.loads(answer.body)["data"]] == ["qwen", "default"]
         assert answer.headers["X-Served-By"] == "podman-llm"
         assert (await rig.ask(path="/v1/models/qwen", method="GET")).status == 503
+
+
+async def test_while_the_pod_is_away_the_names_are_those_that_fallbacks_answer_to() -> None:
+    models = {"big": "other-model", "*": "other-model"}
+    async with house("other", backend={"models": models}) as rig:
+        rig.set_target(**BOOTING, served_names=("pod-name",))
+        async with rig.session.get(f"{rig.url}/v1/models") as response:
+            names = [model["id"] for model in (await response.json())["data"]]
+        assert names == ["pod-name", "big", "podman-llm"]

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
 
+from tests.proxy.failover_rig import BOOTING as COMING
+from tests.proxy.failover_rig import POD_MODEL, House, house
 from tests.proxy.rig import (
     ANSWER,
     DONE,
@@ -303,3 +307,117 @@ async def test_a_running_stream_is_in_flight_until_its_last_byte() -> None:
         assert seen == [1, 1]
         assert rig.activity.in_flight == 0
         assert (rig.activity.hits, rig.activity.misses, rig.activity.bypassed) == (0, 1, 0)
+
+
+KEPT_ALIVE = b": keepalive\n\n"
+HOLD = {"X-Podman-LLM-Policy": "hold"}
+QUICK = {"quiet_seconds": 0.02, "keepalive_seconds": 0.02}
+
+
+async def wait_and_boot(rig: House, seconds: float = 0.2) -> None:
+    await asyncio.sleep(seconds)
+    rig.set_target(url=rig.pod.url)
+
+
+async def test_a_stream_is_kept_alive_until_the_pod_has_booted() -> None:
+    async with house(routing=QUICK) as rig:
+        rig.set_target(**COMING)
+        booting = asyncio.create_task(wait_and_boot(rig))
+        said = await rig.ask(stream=True, seed=1)
+        await booting
+        assert said.status == 200
+        assert said.body.startswith(KEPT_ALIVE * 2)
+        assert said.is_whole
+        assert said.models == {POD_MODEL}
+        again = await rig.ask(stream=True, seed=1)
+        assert again.headers["X-Cache"] == "HIT"
+        assert KEPT_ALIVE not in again.body
+
+
+async def test_a_short_wait_shows_in_nothing_but_time() -> None:
+    async with house() as rig:
+        rig.set_target(**COMING)
+        booting = asyncio.create_task(wait_and_boot(rig, 0.01))
+        said = await rig.ask(stream=True)
+        await booting
+        assert said.body.startswith(b"data: ")
+        assert said.headers["X-Served-By"] == "pod/abc"
+        assert said.headers["X-Pod-State"] == "BOOTING"  # all the test's pod has become is ready
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"url": None, "is_coming": False, "message": "It ended."}, "pod_not_ready"), ({}, None)],
+)
+async def test_hope_that_is_lost_while_it_is_quiet_is_an_honest_error(
+    changes: dict[str, Any], code: str | None
+) -> None:
+    async with house() as rig:
+        rig.set_target(**COMING)
+        asking = asyncio.create_task(rig.ask(stream=True, temperature="hot"))
+        await asyncio.sleep(0.05)
+        rig.set_target(**(changes or {"url": rig.pod.url}))
+        said = await asking
+        assert said.status == (503 if code else 400)
+        assert said.document["error"]["code"] == code or code is None
+
+
+@pytest.mark.parametrize("is_bad", [True, False])
+async def test_what_comes_too_late_for_an_error_is_an_abort(is_bad: bool) -> None:
+    async with house(routing={**QUICK, "hold_stream_seconds": 0.2}) as rig:
+        rig.set_target(**COMING)
+        more = {"temperature": "hot"} if is_bad else {}
+        booting = asyncio.create_task(wait_and_boot(rig, 0.1 if is_bad else 10))
+        said = await rig.ask(stream=True, **more)
+        booting.cancel()
+        assert said.status == 200
+        assert said.is_aborted
+        assert set(said.body.split(b"\n\n")) == {b": keepalive", b""}
+        assert rig.activity.errors == 1
+
+
+async def test_who_would_rather_wait_gets_a_fallback_only_when_waiting_was_in_vain() -> None:
+    async with house("other", routing={**QUICK, "hold_stream_seconds": 0.1}) as rig:
+        rig.set_target(**COMING)
+        said = await rig.ask(stream=True, headers=HOLD)
+        assert said.body.startswith(KEPT_ALIVE)
+        assert said.is_whole
+        assert said.models == {"other-model"}
+        kept = await rig.ask(stream=True, seed=0, headers=HOLD)
+        assert kept.body == said.body
+        assert len(rig.services["other"].requests) == 1
+
+
+async def test_what_is_no_stream_waits_in_silence_and_not_for_long() -> None:
+    async with house(routing={**QUICK, "hold_body_seconds": 0.2}) as rig:
+        rig.set_target(**COMING)
+        began = time.monotonic()
+        said = await rig.ask(headers=HOLD)
+        assert time.monotonic() - began > 0.19
+        assert (said.status, said.headers["Retry-After"]) == (503, "5")
+        booting = asyncio.create_task(wait_and_boot(rig, 0.05))
+        assert (await rig.ask(headers=HOLD)).models == {POD_MODEL}
+        await booting
+
+
+async def test_a_chat_may_show_what_it_waits_for() -> None:
+    async with house(routing={**QUICK, "show_loading": True}) as rig:
+        rig.set_target(**COMING, served_names=("podman-llm",))
+        booting = asyncio.create_task(wait_and_boot(rig))
+        said = await rig.ask(stream=True)
+        await booting
+        first = json.loads(said.body.split(b"\n\n")[0].removeprefix(b"data: "))
+        assert first["choices"][0]["delta"]["reasoning_content"] == f"{COMING['message']}\n"
+        assert said.models == {"podman-llm", POD_MODEL}
+        assert said.is_whole
+
+
+async def test_a_client_that_stops_waiting_is_waited_for_by_nobody() -> None:
+    async with house(routing=QUICK) as rig:
+        rig.set_target(**COMING)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await rig.ask(stream=True)
+        rig.set_target(url=rig.pod.url)
+        assert (await rig.ask(stream=True)).is_whole
+        assert len(rig.pod.requests) == 1
