@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from podman_llm.cli.columns import show_table
 from podman_llm.cli.context import Context, pass_context
 from podman_llm.cli.durations import format_duration
 from podman_llm.core.catalog import Catalog, GpuOffer, ModelEntry
@@ -81,11 +82,13 @@ def show(context: Context, found: Catalog, *, json_: bool, verbose: bool) -> Non
     if json_:
         context.emit_json(as_json(found, rows, now))
         return
-    _table(context, _HEADINGS, [_cells(row) for row in rows])
+    show_table(context, _HEADINGS, [_cells(row) for row in rows])
     if verbose:
         sources = [(row.model.model_store_id, row.model.hf_id, row.model.source) for row in rows]
-        _table(context, ("modelStoreId", "Hugging Face id", "Source"), sources)
-        _table(context, ("gpu_type_id", "VRAM", "Secure", "Community", "Stock"), _gpus(found.gpus))
+        show_table(context, ("modelStoreId", "Hugging Face id", "Source"), sources)
+        show_table(
+            context, ("gpu_type_id", "VRAM", "Secure", "Community", "Stock"), _gpus(found.gpus)
+        )
     for line in (age(found, now), *found.notes):
         context.err(line)
 
@@ -163,23 +166,3 @@ def _gpus(offers: Sequence[GpuOffer]) -> list[tuple[str, ...]]:
         )
         for offer in offers
     ]
-
-
-def _table(context: Context, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table that fits the terminal; in a pipe, columns that ``cut`` and ``awk`` can read."""
-    if not rows:
-        return
-    if context.is_terminal:
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for number, heading in enumerate(headings):
-            table.add_column(heading, no_wrap=number == 0)  # ids are copied; the rest may wrap
-        for row in rows:
-            table.add_row(*row)
-        Console().print(table)
-        return
-    context.echo("\t".join(headings))
-    for row in rows:
-        context.echo("\t".join(row))

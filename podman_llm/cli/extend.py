@@ -27,8 +27,8 @@ def extend(context: Context, /, *, by: float, json_: bool) -> None:
         left = format_duration(max(0.0, record.hard_deadline - record.soft_deadline))
         raise RefusedByCap(
             f"the pod's hard deadline allows {left} more, not {format_duration(by)}",
-            hint="It was fixed when the pod was made (pod.max_extension_seconds); "
-            "a longer life needs a new pod.",
+            hint="It was fixed when the pod was made (pod.max_extension_seconds, or what was left "
+            "of a budget); a longer life needs a new pod.",
         )
     seconds = desired.extended_seconds + by
     save_desired(paths, desired.model_copy(update={"extended_seconds": seconds}))

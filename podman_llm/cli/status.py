@@ -63,11 +63,14 @@ def _pod_rows(view: View) -> list[tuple[str, str]]:
         ("GPU", f"{gpu}, ${record.cost_per_hour:.2f}/h"),
         ("Spent", f"${view.spent:.4f}"),
     ]
+    if view.balance is not None and view.is_billing:
+        rows.append(("Balance", f"${view.balance:.2f}"))
     if view.time_left is not None:
         hard = format_duration(record.hard_deadline - view.now)
         rows.append(("Left", f"{format_duration(view.time_left)} (can be extended to {hard})"))
     if record.is_open and record.guard is not Guard.NONE:
         rows.append(("Guard", GUARD_WORDS[record.guard]))
+    rows += [("Note", notice.text) for notice in view.notices]
     if record.reason:
         rows.append(("Ended", f"{record.reason.value} {record.reason_detail}".rstrip()))
     if record.evidence:

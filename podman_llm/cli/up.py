@@ -29,6 +29,8 @@ _RUNNING = frozenset({Phase.BOOTING, Phase.READY, Phase.DEGRADED})
 @click.option("--gpu", multiple=True, help="GPU id, or auto; several in order of preference.")
 @click.option("--model", help="Catalog id or Hugging Face org/name.")
 @click.option("--max-price", type=float, help="Ceiling in USD per hour.")
+@click.option("--budget-day", type=float, help="Most USD per UTC day.")
+@click.option("--budget", type=float, help="Most USD over all pods in the ledger, ever.")
 @click.option(
     "--wait", type=click.Choice(["ready", "running", "none"]), default="ready", show_default=True
 )
@@ -69,6 +71,8 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
         "gpu_type_id": _gpus(options["gpu"]),
         "modelStoreId": options["model"],
         "pod.max_price_per_hour": options["max_price"],
+        "budget.max_usd_per_day": options["budget_day"],
+        "budget.max_usd_total": options["budget"],
     }
     given = {key: value for key, value in flags.items() if value is not None}
     if given.get("pod.idle_seconds") == 0:
@@ -94,7 +98,7 @@ def _up(context: Context, settings: Settings, options: dict[str, Any]) -> None:
 
         raise SystemExit(run_daemon(paths, log_to_stderr=True))
     settings = Settings.model_validate(desired.settings)
-    _follow(context, paths, settings, desired, options)
+    follow_up(context, paths, settings, desired, options)
 
 
 def _want(context: Context, paths: StatePaths, settings: Settings) -> Desired:
@@ -106,7 +110,7 @@ def _want(context: Context, paths: StatePaths, settings: Settings) -> Desired:
         if _is_in_force(view):
             context.err("A pod is already wanted here; following it. `podman-llm down` ends it.")
             return last
-    _require_port(paths, settings)
+    require_port(paths, settings)
     desired = Desired(
         generation=last.generation + 1 if last else 1,
         want="up",
@@ -125,7 +129,7 @@ def _is_in_force(view: View) -> bool:
     return view.daemon is not None and view.failure is None and not view.is_done
 
 
-def _require_port(paths: StatePaths, settings: Settings) -> None:
+def require_port(paths: StatePaths, settings: Settings) -> None:
     """Say who holds the port before anything is rented."""
     from podman_llm.host.sockets import require_free
 
@@ -140,13 +144,15 @@ def _own_workers(paths: StatePaths) -> frozenset[int]:
     return frozenset(activity.pid for activity in load_activities(paths))
 
 
-def _follow(
+def follow_up(
     context: Context,
     paths: StatePaths,
     settings: Settings,
     desired: Desired,
     options: dict[str, Any],
 ) -> None:
+    """See that a daemon runs, and tell what it does until this wish is reached or has failed."""
+
     def is_over(view: View) -> bool:
         if options["wait"] == "none":
             return view.daemon is not None
@@ -218,6 +224,8 @@ def _conclude(
         f"${record.cost_per_hour:.2f}/h, ends in {left} (`podman-llm extend 1h`).\n"
     )
     context.echo("\n".join(connect.lines(settings, record)))
+    for notice in view.notices:
+        context.echo(f"\n  Note: {notice.text}.")
     for problem in view.cache_problems:
         context.echo(f"\n  Served without a cache: {problem}")
     context.echo("\n  `podman-llm status` shows cost and hits; `podman-llm --shutdown` ends all.")

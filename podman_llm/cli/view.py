@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from podman_llm.core.notices import Notice
 from podman_llm.core.pod import MAY_BILL, Phase, PodRecord
 from podman_llm.errors import StateError
 from podman_llm.host.process import is_alive
@@ -77,6 +78,18 @@ class View:
         if self.record is None or not self.record.is_open:
             return None
         return max(0.0, self.record.soft_deadline - self.now)
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """The warnings of an open pod, oldest first."""
+        if self.state is None or self.record is None or not self.record.is_open:
+            return ()
+        return tuple(one for one in self.state.notices if one.at >= self.record.intent.wall)
+
+    @property
+    def balance(self) -> float | None:
+        """The account's USD as the daemon last read it, None where nobody tells it."""
+        return self.state.balance if self.state else None
 
     @property
     def is_told(self) -> bool:
@@ -165,5 +178,8 @@ def as_json(view: View) -> dict[str, Any]:
         "hit_rate": view.activity.hit_rate,
         "in_flight": view.activity.in_flight,
         "problems": list(view.cache_problems),
+        "notices": [asdict(notice) for notice in view.notices],
+        "balance": view.balance,
+        "balance_at": view.state.balance_at if view.state else None,
         "failure": asdict(view.failure) if view.failure else None,
     }

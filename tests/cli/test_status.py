@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from podman_llm.cli.main import cli
 from podman_llm.cli.status import render
-from podman_llm.cli.view import View, look
+from podman_llm.cli.view import View, as_json, look
+from podman_llm.core.notices import Notice
 from podman_llm.core.pod import Guard, Phase, StopReason
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, WorkerReport
@@ -61,3 +62,16 @@ def test_status_of_an_untouched_machine_creates_nothing(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert json.loads(result.output)["state"] == "ABSENT"
     assert not (tmp_path / "s").exists()
+
+
+def test_warnings_and_the_balance_of_an_open_pod_are_shown() -> None:
+    told = Notice("deadline", "the pod ends in 12 min", NOW + 300)
+    before = Notice("earlier", "an earlier pod's", NOW - 300)
+    state = PodState(current=a_record(), notices=(before, told), balance=12.5, balance_at=NOW)
+    shown = view(state=state)
+    assert rows(shown)["Note"] == "the pod ends in 12 min"
+    assert rows(shown)["Balance"] == "$12.50"
+    assert [one["flag"] for one in as_json(shown)["notices"]] == ["deadline"]
+    done = a_record(Phase.DONE, reason=StopReason.IDLE, evidence=EVIDENCE)
+    ended = rows(view(state=PodState(current=done, notices=(told,), balance=12.5)))
+    assert not {"Note", "Balance"} & set(ended)

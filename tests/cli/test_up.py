@@ -20,7 +20,8 @@ from podman_llm.testing.clock import FakeClock
 from tests.samples import EVIDENCE, NOW, a_record
 
 NO_OPTIONS: dict[str, Any] = {
-    "runtime": None, "idle": None, "gpu": (), "model": None, "max_price": None, "json_": False,
+    "runtime": None, "idle": None, "gpu": (), "model": None, "max_price": None,
+    "budget_day": None, "budget": None, "json_": False,
 }  # fmt: skip
 DESIRED = Desired(generation=1, want="up", settings={}, requested_at=NOW)
 ENDED = a_record(Phase.DONE, evidence=EVIDENCE)
@@ -42,6 +43,10 @@ def test_only_flags_that_were_given_override() -> None:
         "pod.idle_seconds": None,
         "gpu_type_id": ("a", "b"),
         "pod.max_price_per_hour": 1.5,
+    }
+    assert _flags(NO_OPTIONS | {"budget_day": 5.0, "budget": 50.0}) == {
+        "budget.max_usd_per_day": 5.0,
+        "budget.max_usd_total": 50.0,
     }
     assert _flags(NO_OPTIONS | {"gpu": ("auto",)}) == {"gpu_type_id": "auto"}
 

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from podman_llm.cli.columns import show_table
+from podman_llm.cli.context import Context
+
+
+class Watched(Context):
+    @property
+    def is_terminal(self) -> bool:
+        return True
+
+
+ROWS = [("a", "1"), ("b", "2")]
+
+
+def test_in_a_pipe_columns_are_separated_by_tabs(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(Context(), ("Name", "N"), ROWS)
+    assert capsys.readouterr().out == "Name\tN\na\t1\nb\t2\n"
+
+
+def test_on_a_terminal_they_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(Watched(), ("Name", "N"), ROWS)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["Name", "N"], ["a", "1"], ["b", "2"],
+    ]  # fmt: skip
+
+
+def test_nothing_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(Context(), ("Name",), [])
+    assert capsys.readouterr().out == ""
