@@ -2,14 +2,15 @@
 
 The wall clock alone is not trusted. A pod's time is the latest of what the wall clock says, what
 the time since boot says (it counts suspend, and nobody sets it), and, after a reboot has broken
-that thread, what the provider's own creation time says. So a clock set back never extends a lease,
-while one set forward may end it early, which is the side that costs nothing.
+that thread, what the provider's own creation time says; from there the time since boot goes on. So
+a clock set back never extends a lease while the host runs, nor by more than what passed since the
+last move over a reboot; one set forward may end it early, which is the side that costs nothing.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from podman_llm.core.pod import ClockReading, PodRecord
@@ -58,7 +59,7 @@ def deadlines(
 
 def pod_time(record: PodRecord, reading: ClockReading) -> float:
     """Now, as this pod's lease counts: wall seconds that no clock move can hold back."""
-    if record.intent.boot_id == reading.boot_id or record.created_at is None:
+    if _anchor(record).boot_id == reading.boot_id or record.created_at is None:
         # The time since the intent is known exactly; a provider's clock that is merely behind
         # ours must not shorten the lease. Only after a reboot is it the better witness.
         return max(reading.wall, steady_time(record, reading))
@@ -70,9 +71,22 @@ def steady_time(record: PodRecord, reading: ClockReading) -> float:
 
     No step of the wall clock enters, in either direction, until the host reboots.
     """
-    if record.intent.boot_id == reading.boot_id:
-        return record.intent.wall + reading.boottime - record.intent.boottime
+    anchor = _anchor(record)
+    if anchor.boot_id == reading.boot_id:
+        return anchor.wall + reading.boottime - anchor.boottime
     return reading.wall
+
+
+def anchored(record: PodRecord, reading: ClockReading) -> PodRecord:
+    """The record with its time tied to this boot of the host, if it was tied to another.
+
+    Time does not go back behind the last move, whatever the wall clock says after a reboot.
+    """
+    if _anchor(record).boot_id == reading.boot_id:
+        return record
+    latest = record.transitions[-1].at if record.transitions else record.intent.wall
+    now = max(pod_time(record, reading), latest)
+    return replace(record, anchor=replace(reading, wall=now))
 
 
 def elapsed(since: ClockReading, reading: ClockReading) -> float:
@@ -122,3 +136,8 @@ def idle_limit(record: PodRecord, configured: float | None) -> float | None:
         return None
     start = record.taken_over_at or (record.sent or record.intent).wall
     return max(configured, record.ready_at - start)
+
+
+def _anchor(record: PodRecord) -> ClockReading:
+    """The moment from which the time since boot counts for this pod."""
+    return record.anchor or record.intent

@@ -24,6 +24,7 @@ from podman_llm.core.sight import (
     Terminated,
     TerminateFailed,
 )
+from podman_llm.core.waiting import unstretched
 from podman_llm.core.world import Decision, World
 
 DECISIONS: Final[Mapping[Phase, Callable[[World], Decision]]] = MappingProxyType(
@@ -53,6 +54,7 @@ _FOLLOWING = frozenset(DECISIONS) - {
 
 def decide(world: World) -> Decision:
     """The next step, from all that is known at this tick."""
+    world = unstretched(world)
     record = world.book.record
     if record is None or not record.is_open:
         return rest.decide_rest(world)

@@ -29,6 +29,17 @@ def put_off(world: World, cause: WaitCause, detail: str, at_least: float = 0.0) 
     return Waiting(since, rounds, now + min(pause, left), cause, detail)
 
 
+def unstretched(world: World) -> World:
+    """The world with no wait longer than it ever is: a clock set back must not stretch it."""
+    now, book = world.reading.wall, world.book
+    quarantine, orphan = book.quarantine_until, book.orphan_at
+    longest = now + world.limits.quarantine
+    return world.remember(
+        quarantine_until=None if quarantine is None else min(quarantine, longest),
+        orphan_at=None if orphan is None else min(orphan, now),
+    )
+
+
 def remaining(world: World) -> float:
     """Seconds until asking is due; 0 or less when it is, or when nothing was put off."""
     waiting = world.book.waiting

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from podman_llm.core import lease
 from podman_llm.core.lease import Expiry, Traffic
-from podman_llm.core.pod import ClockReading, Phase
+from podman_llm.core.pod import ClockReading, Phase, Transition
 from tests.core.worlds import QUIET, START, reading, record_in
 
 
@@ -30,6 +30,17 @@ def test_a_clock_set_back_holds_nothing_back() -> None:
 def test_a_clock_set_forward_counts() -> None:
     now = replace(reading(600), wall=START + 9000)
     assert lease.pod_time(record_in(Phase.READY), now) == START + 9000
+
+
+def test_after_a_reboot_time_goes_on_from_the_last_move_whatever_the_wall_clock_says() -> None:
+    record = record_in(Phase.READY, transitions=(Transition(Phase.READY, START + 50, ""),))
+    rebooted = ClockReading(START - 7200, 5.0, "boot-2")
+    tied = lease.anchored(record, rebooted)
+    assert lease.pod_time(tied, rebooted) == START + 50
+    later = ClockReading(START - 9000, 65.0, "boot-2")
+    assert lease.pod_time(tied, later) == lease.steady_time(tied, later) == START + 110
+    assert lease.anchored(tied, later) == tied
+    assert lease.anchored(record, reading(9)) == record
 
 
 def test_a_provider_clock_behind_ours_takes_nothing_while_the_boot_lasts() -> None:

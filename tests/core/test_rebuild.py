@@ -7,7 +7,7 @@ import pytest
 
 from podman_llm.core import lease, naming
 from podman_llm.core.deeds import Planned
-from podman_llm.core.pod import CLOSED, Phase, RateInterval
+from podman_llm.core.pod import CLOSED, ClockReading, Phase, RateInterval
 from podman_llm.core.rebuild import after_restart, taken_over
 from podman_llm.core.sight import PodSight
 from tests.core.worlds import (
@@ -53,6 +53,13 @@ def test_a_restart_keeps_what_was_promised() -> None:
     record = record_in(Phase.READY)
     after = after_restart(record, reading(9), is_older=False)
     assert replace(after, phase=record.phase, transitions=record.transitions) == record
+
+
+def test_a_reboot_ties_the_pods_time_to_the_new_boot() -> None:
+    rebooted = ClockReading(START + 60, 5.0, "boot-2")
+    after = after_restart(record_in(Phase.BOOTING), rebooted, is_older=False)
+    assert after.anchor is not None
+    assert lease.steady_time(after, replace(rebooted, wall=0.0, boottime=8.0)) == START + 63
 
 
 def test_a_live_pod_is_taken_over_with_its_own_deadline() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from podman_llm.core.pod import WaitCause, Waiting
-from podman_llm.core.waiting import put_off, remaining, waiting_line
-from tests.core.worlds import START, world_with
+from podman_llm.core.waiting import put_off, remaining, unstretched, waiting_line
+from tests.core.worlds import LIMITS, START, world_with
 
 ASKED = Waiting(START, 2, START + 90, WaitCause.CAPACITY, "L4: full")
 
@@ -49,3 +49,12 @@ def test_the_line_says_what_for_and_until_when() -> None:
     assert waiting_line(world, ASKED) == (
         "L4: full; asking again in 30 s (round 3), giving up in 9 min"
     )
+
+
+def test_a_clock_set_back_stretches_no_wait() -> None:
+    ahead = {"quarantine_until": START + 7200, "orphan_at": START + 7200}
+    book = unstretched(world_with(None, book=ahead)).book
+    assert (book.quarantine_until, book.orphan_at) == (START + LIMITS.quarantine, START)
+    fair = {"quarantine_until": START + 10, "orphan_at": START - 10}
+    assert unstretched(world_with(None, book=fair)) == world_with(None, book=fair)
+    assert unstretched(world_with(None)) == world_with(None)

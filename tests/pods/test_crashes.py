@@ -190,6 +190,19 @@ def test_a_host_that_rebooted_with_its_clock_set_back_does_not_extend_the_lease(
     assert ended - house.cloud.pods[0].created_at <= 3615
 
 
+def test_a_clock_set_back_before_a_reboot_extends_a_life_by_what_was_not_written_at_most() -> None:
+    house = ready_house()
+    house.configure(pod={"idle_seconds": None})
+    house.run_for(600)
+    house.step_wall(-7200)
+    house.clock.reboot(30)
+    house.restart()
+    house.run_until_settled(within=20000)
+    ended = house.cloud.pods[0].ended_at
+    assert ended
+    assert ended - house.cloud.pods[0].created_at <= 3600 + 630
+
+
 # State that was lost ---------------------------------------------------------------------------
 
 
