@@ -22,9 +22,10 @@ class Activity:
     """The numbers of one worker slot. They go on from ``before``, its file of an earlier life.
 
     ``requests`` is how many were answered from the cache or meant for the upstream; each is one of
-    ``hits``, ``misses``, ``bypassed``, ``coalesced`` (it joined the call of another) and ``stale``
-    (an old answer, knowingly). ``in_flight`` and ``last_counted_at`` (wall seconds) know
-    only requests that reach the upstream, because only those keep a pod from being idle.
+    ``hits``, ``misses``, ``bypassed`` and ``coalesced`` (it joined the call of another). ``stale``
+    is how many of them got an answer past its time. ``in_flight`` and ``last_counted_at`` (wall
+    seconds) know only requests that reach the upstream, because only those keep a pod from being
+    idle.
     ``failed_attempts`` are those after which another upstream was asked or the request refused,
     ``fallbacks`` the answers of others than the pod; ``circuits`` tells the breakers' states.
     """
@@ -78,8 +79,6 @@ class Activity:
                 self.misses += 1
             case "COALESCED":
                 self.coalesced += 1
-            case "STALE":
-                self.stale += 1
             case _:
                 self.bypassed += 1
         self.changed.set()
@@ -92,7 +91,7 @@ class Activity:
             at=self._clock.wall(),
             in_flight=self.in_flight,
             last_counted_at=self.last_counted_at,
-            requests=self.hits + self.misses + self.bypassed + self.coalesced + self.stale,
+            requests=self.hits + self.misses + self.bypassed + self.coalesced,
             hits=self.hits,
             misses=self.misses,
             bypassed=self.bypassed,

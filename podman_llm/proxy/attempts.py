@@ -47,13 +47,13 @@ class Won:
 
     ``attempts`` and ``reason`` are what headers say of the way there; ``reason`` is empty if it is
     the pod's. ``age`` is in seconds, of an answer that a fallback gave before and that was kept.
-    ``is_coalesced``: the call was made for another request, which shares it.
+    ``cache`` is its ``X-Cache`` word, where that is not the request's own.
     """
 
     opened: Opened
     served_by: str
     resources: contextlib.ExitStack
-    is_coalesced: bool = False
+    cache: str = ""
     attempts: str = ""
     reason: str = ""
     age: int | None = None
@@ -91,7 +91,7 @@ class Attempts:
         word = inquiry.cache
         try:
             won = await self._walk(inquiry, planned.plan)
-            word = word if won.age is None else "HIT"
+            word = "HIT" if won.age is not None else word
         finally:
             self._activity.count(word)
         return won
@@ -102,7 +102,7 @@ class Attempts:
         for name in plan.attempts:
             shelved = self._asking.shelved(name, inquiry)
             if name != POD and (found := await shelved.find()) and found.answers:
-                return _told(_kept(found), tried, fallback_reason(tried, plan.excluded))
+                return _told(won_before(found), tried, fallback_reason(tried, plan.excluded))
             asked = await self._asking.asked(name, inquiry, shelved)
             limit = self._limit(inquiry, ends, is_last=name == plan.attempts[-1])
             end, won = await self._try(asked, inquiry, limit, is_only=plan.attempts == (POD,))
@@ -215,8 +215,8 @@ def _header(headers: Headers, name: str) -> str:
     return next((value for key, value in headers if key.lower() == name.lower()), "")
 
 
-def _kept(found: Found) -> Won:
-    """An answer that a fallback gave before."""
+def won_before(found: Found) -> Won:
+    """An answer that was given before and kept."""
 
     async def end() -> bytes:
         return b""
@@ -226,7 +226,7 @@ def _kept(found: Found) -> Won:
     opened = Opened(
         entry.status, entry.headers, entry.body, is_whole=True, read=end, close=resources.close
     )
-    return Won(opened, entry.served_by, resources, age=found.age)
+    return Won(opened, entry.served_by, resources, found.word, age=found.age)
 
 
 def _told(won: Won, tried: Sequence[Tried], reason: str) -> Won:

@@ -59,7 +59,8 @@ def _share(won: Won, seat: Seat[Won], resources: contextlib.ExitStack) -> Won:
     opened = replace(won.opened, close=resources.close)
     if not opened.is_whole:
         opened = replace(opened, begun=b"", read=seat.next)
-    return replace(won, opened=opened, resources=resources, is_coalesced=not seat.is_leader)
+    word = won.cache if seat.is_leader else won.cache or "COALESCED"
+    return replace(won, opened=opened, resources=resources, cache=word)
 
 
 def ticket_of(inquiry: Inquiry) -> Ticket:

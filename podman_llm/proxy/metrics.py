@@ -36,6 +36,9 @@ class Numbers:
             "cache_max_entries": cache.max_entries if cache else 0,
             "cache_max_bytes": cache.max_bytes if cache else 0,
             "cache_healthy": cache.healthy if cache else False,
+            "failed_attempts": activity.failed_attempts,
+            "fallback_answers": activity.fallbacks,
+            "circuits": dict(activity.circuits),
             "last_request_at": activity.last_counted_at,
             "uptime_seconds": round(self.uptime, 3),
             "pod_state": self.pod_state,
@@ -49,7 +52,6 @@ class Numbers:
             "miss": activity.misses,
             "bypass": activity.bypassed,
             "coalesced": activity.coalesced,
-            "stale": activity.stale,
         }
         name = "podman_llm_requests_total"
         meaning = "Requests answered from the cache or meant for the upstream."
@@ -69,6 +71,34 @@ class Numbers:
                 "gauge",
                 "Requests that keep the upstream busy now.",
                 activity.in_flight,
+            ),
+            Metric(
+                "podman_llm_stale_answers_total",
+                "counter",
+                "Requests that got an answer past its time.",
+                activity.stale,
+            ),
+            Metric(
+                "podman_llm_failed_attempts_total",
+                "counter",
+                "Attempts after which another upstream was asked, or the request refused.",
+                activity.failed_attempts,
+            ),
+            Metric(
+                "podman_llm_fallback_answers_total",
+                "counter",
+                "Answers of others in the pod's place.",
+                activity.fallbacks,
+            ),
+            *(
+                Metric(
+                    "podman_llm_circuit_state",
+                    "gauge",
+                    "1, with an upstream and the state of its circuit as labels.",
+                    1,
+                    {"upstream": name, "state": state},
+                )
+                for name, state in activity.circuits.items()
             ),
             *self._cache_metrics(),
             Metric("podman_llm_uptime_seconds", "gauge", "Age of this worker.", self.uptime),

@@ -11,13 +11,11 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from podman_llm.config.models import RoutingSettings
-from podman_llm.core.cachekey import CacheKey
 from podman_llm.core.completion import Endpoint
-from podman_llm.core.freshness import Freshness
 from podman_llm.errors import UpstreamError
 from podman_llm.host.clock import Clock
 from podman_llm.proxy.activity import Activity
-from podman_llm.proxy.attempts import Won
+from podman_llm.proxy.attempts import Won, won_before
 from podman_llm.proxy.boarding import Boarding
 from podman_llm.proxy.envelope import Refusal
 from podman_llm.proxy.inquiry import Inquiry, asked_policy
@@ -58,25 +56,11 @@ class Pipeline:
         """The response; raises Refusal or UpstreamError while nothing was sent."""
         marks = request[MARKS]
         key = self._shelf.key(ask, marks.target.model_tag)
-        if key is None:
-            return await self._ask(request, ask, None, spare=None)
-        if not ask.directives.no_cache:
-            marks.cache = "MISS"
-        found = await self._shelf.find(key, ask)
+        found = await self._shelf.find(key, ask) if key is not None else None
         if found is not None and found.answers:
             return self._replay(marks, found)
-        try:
-            return await self._ask(request, ask, key, spare=found)
-        except (Refusal, UpstreamError) as err:
-            if found is None or err.status < _SERVER_ERROR:
-                raise
-            return self._replay(marks, found)
-
-    async def _ask(
-        self, request: web.Request, ask: Ask, key: CacheKey | None, *, spare: Found | None
-    ) -> web.StreamResponse:
-        """Somebody's new answer; ``spare`` is the old one for when nobody has any."""
-        marks = request[MARKS]
+        if key is not None and not ask.directives.no_cache:
+            marks.cache = "MISS"
         inquiry = Inquiry(
             method=request.method,
             headers=request.headers,
@@ -86,20 +70,34 @@ class Pipeline:
             request_id=marks.request_id,
             target=marks.target,
             policy=asked_policy(request.headers, self._routing.policy),
+            spare=found,
         )
         if seconds := self._roster.hold_seconds(inquiry):
             return await self._answer_late(request, inquiry, seconds)
-        with contextlib.closing(await self._boarding.open(inquiry)) as won:
-            if spare is not None and won.opened.status >= _SERVER_ERROR:
-                return self._replay(marks, spare)
+        with contextlib.closing(await self._open(inquiry)) as won:
             return await self._relay(request, won)
 
     def _replay(self, marks: Marks, found: Found) -> web.Response:
         entry = found.entry
-        marks.cache = "HIT" if found.good_for is Freshness.FRESH else "STALE"
-        marks.age, marks.served_by = found.age, entry.served_by
-        self._activity.count(marks.cache)
+        marks.cache, marks.age, marks.served_by = found.word, found.age, entry.served_by
+        self._activity.count("HIT")
+        self._activity.stale += found.word == "STALE"
         return web.Response(status=entry.status, body=entry.body, headers=entry.headers)
+
+    async def _open(self, inquiry: Inquiry) -> Won:
+        """A new answer; should nobody have one, the old one that may stand in for it."""
+        spare = inquiry.spare
+        try:
+            won = await self._boarding.open(inquiry)
+        except (Refusal, UpstreamError) as err:
+            if spare is None or err.status < _SERVER_ERROR:
+                raise
+        else:
+            if spare is None or won.opened.status < _SERVER_ERROR:
+                return won
+            won.close()
+        self._activity.stale += 1
+        return won_before(spare)
 
     async def _answer_late(
         self, request: web.Request, inquiry: Inquiry, seconds: float
@@ -125,7 +123,7 @@ class Pipeline:
     async def _open_late(self, request: web.Request, inquiry: Inquiry, seconds: float) -> Won:
         target = request[MARKS].target = await self._roster.wait_for_pod(seconds)
         key = self._shelf.key(inquiry.ask, target.model_tag)  # it may have other weights now
-        return await self._boarding.open(replace(inquiry, target=target, key=key))
+        return await self._open(replace(inquiry, target=target, key=key))
 
     def _patience(self, request: web.Request, inquiry: Inquiry) -> Patience:
         routing = self._routing
@@ -171,7 +169,4 @@ class Pipeline:
 
 def _mark(marks: Marks, won: Won) -> None:
     marks.served_by, marks.attempts, marks.fallback_reason = won.served_by, won.attempts, won.reason
-    if won.age is not None:
-        marks.cache, marks.age = "HIT", won.age
-    elif won.is_coalesced:
-        marks.cache = "COALESCED"
+    marks.cache, marks.age = won.cache or marks.cache, won.age

@@ -39,6 +39,11 @@ class Found:
         """Whether it is the answer, and not only one in need."""
         return self.good_for in {Freshness.FRESH, Freshness.STALE}
 
+    @property
+    def word(self) -> str:
+        """Its ``X-Cache`` word."""
+        return "HIT" if self.good_for is Freshness.FRESH else "STALE"
+
 
 class Shelf:
     """Finds and keeps answers. With ``cache`` None it is empty and stays so."""

@@ -129,3 +129,90 @@ async def test_fields_in_another_order_are_the_same_question() -> None:
         await rig.ask(data=b'{"a":1,"messages":[],"user":"x"}', headers=kind)
         again = await rig.ask(data=b'{"messages": [], "a": 1}', headers=kind)
         assert (again.cache, json.loads(again.body)) == ("HIT", json.loads(ANSWER))
+
+
+DOWN = {"url": None, "pod_state": "STOPPED", "message": "There is no pod.", "retry_after": 30}
+HOUR = {"cache": {"ttl_seconds": 3600}}
+SPARE = {"cache": {"ttl_seconds": 3600, "stale_if_error": True}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "age", "control", "up", "down"),
+    [
+        (HOUR, 60, "", "HIT", "HIT"),
+        (HOUR, 60, "max-age=30", "MISS", 503),
+        (HOUR, 60, "max-age=30, max-stale=60", "STALE", "STALE"),
+        (HOUR, 60, "max-age=30, stale-if-error=60", "MISS", "STALE"),
+        (HOUR, 60, "max-age=30, stale-if-error=20", "MISS", 503),
+        (HOUR, 60, "no-cache", "BYPASS", 503),
+        (HOUR, 60, "no-cache, stale-if-error", "BYPASS", "STALE"),
+        (HOUR, 60, "no-store", "BYPASS", 503),
+        (HOUR, 60, "only-if-cached", "HIT", "HIT"),
+        (HOUR, 7200, "", "MISS", 503),
+        (HOUR, 7200, "max-stale", "STALE", "STALE"),
+        (HOUR, 7200, "max-stale=60", "MISS", 503),
+        (HOUR, 7200, "stale-if-error=86400", "MISS", "STALE"),
+        (HOUR, 7200, "only-if-cached", 504, 504),
+        (HOUR, 7200, "only-if-cached, max-stale", "STALE", "STALE"),
+        (SPARE, 7200, "", "MISS", "STALE"),
+        (SPARE, 7200, "max-age=60", "MISS", 503),
+        (SPARE, 7200, "no-cache", "BYPASS", 503),
+        (SPARE, 7200, "only-if-cached", 504, 504),
+    ],
+)
+@pytest.mark.parametrize("body", [{"messages": []}, STREAM_ASK], ids=["whole", "stream"])
+async def test_directives_decide_what_an_answer_of_that_age_is_good_for(
+    settings: dict[str, Any],
+    age: int,
+    control: str,
+    up: str | int,
+    down: str | int,
+    body: dict[str, Any],
+) -> None:
+    async def answers(turn: Turn) -> None:
+        if b"stream" in turn.request.body:
+            await turn.send(STREAM_HEAD, *map(chunk, EVENTS), STREAM_END)
+        else:
+            await turn.send(http(ANSWER))
+
+    async with proxy(answers, settings=settings) as rig:
+        first = await rig.ask(body)
+        rig.clock.advance(age)
+        target = rig.targets.target
+        rig.set_target(**DOWN)
+        for outcome in (down, up):
+            got = await rig.ask(body, headers={"Cache-Control": control})
+            if isinstance(outcome, int):
+                assert got.status == outcome
+            else:
+                assert (got.status, got.cache, got.body) == (200, outcome, first.body)
+                kept = outcome in {"HIT", "STALE"}
+                assert got.headers.get("Age") == (str(age) if kept else None)
+            rig.targets.target = target
+
+
+@pytest.mark.parametrize(
+    ("trouble", "word"),
+    [
+        (http(b"{}", status="500 Oops"), "STALE"),
+        (http(b"{}", status="503 Busy"), "STALE"),
+        (http(b'{"choices":[]}'), "STALE"),
+        (b"", "STALE"),
+        (http(b"{}", status="400 Bad"), "MISS"),
+    ],
+)
+async def test_an_old_answer_stands_in_for_a_failure_and_for_no_refusal(
+    trouble: bytes, word: str
+) -> None:
+    async def fails_later(turn: Turn) -> None:
+        if len(rig.upstream.turns) == 1:
+            await turn.send(http(ANSWER))
+        else:
+            await turn.send(trouble)
+            turn.close()
+
+    async with proxy(fails_later, settings=SPARE) as rig:
+        await rig.ask({"messages": []})
+        rig.clock.advance(7200)
+        assert (await rig.ask({"messages": []})).cache == word
+        assert rig.activity.stale == (word == "STALE")
