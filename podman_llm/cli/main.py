@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "serve": ("podman_llm.cli.serve", "Only the caching proxy, before a server made by hand."),
     "catalog": ("podman_llm.cli.catalog", "Models of the store and the GPUs they fit."),
     "config": ("podman_llm.cli.config", "Show, make or check the configuration."),
+    "breaker": ("podman_llm.cli.breaker", "Show or overrule the circuits of pod and fallbacks."),
     "cache": ("podman_llm.cli.cache", "Look at or clear the answers kept."),
     "service": ("podman_llm.cli.units", "Let systemd keep all of it running."),
     "watchdog": ("podman_llm.cli.watchdog", "For cron: start again what should run."),

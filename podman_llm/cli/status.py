@@ -90,6 +90,12 @@ def _proxy_rows(view: View) -> list[tuple[str, str]]:
         ("Requests", f"{activity.requests} ({activity.in_flight} in flight), hit rate {rate}"),
         ("Daemon", f"pid {view.daemon.pid}, proxy pid {pids or '-'}"),
     ]
+    if activity.fallbacks or activity.failed_attempts:
+        told = f"{activity.fallbacks} answers, {activity.failed_attempts} failed attempts"
+        rows.append(("Fallbacks", told))
+    for name, state in activity.circuits.items():
+        if state != "CLOSED":
+            rows.append(("Circuit", f"{name} is {state} (`podman-llm breaker` says why)"))
     problems = [worker.problem for worker in view.daemon.workers if worker.problem]
     problems += view.cache_problems
     return rows + [("Problem", problem) for problem in problems]

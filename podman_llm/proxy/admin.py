@@ -1,8 +1,9 @@
-"""What the proxy says of itself: ``/health``, ``/metrics``, ``/debug/cache``."""
+"""What the proxy says of itself, and lets be told: health, numbers, the cache, circuits."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 from aiohttp import hdrs, web
@@ -10,7 +11,8 @@ from aiohttp import hdrs, web
 from podman_llm.cache.base import Cache
 from podman_llm.config.models import Settings
 from podman_llm.host.clock import Clock
-from podman_llm.proxy.envelope import json_response
+from podman_llm.proxy.circuits import Circuits
+from podman_llm.proxy.envelope import Refusal, json_response
 from podman_llm.proxy.metrics import Numbers
 from podman_llm.proxy.middleware import MARKS, Gate
 from podman_llm.state.activity import ActivitySummary
@@ -30,6 +32,7 @@ class Admin:
         gate: Gate,
         cache: Cache | None,
         cache_problem: str,
+        circuits: Circuits,
         clock: Clock,
         state_view: StateView,
     ) -> None:
@@ -37,6 +40,7 @@ class Admin:
         self._gate = gate
         self._cache = cache
         self._cache_problem = cache_problem
+        self._circuits = circuits
         self._clock = clock
         self._state_view = state_view
         self._started = clock.monotonic()
@@ -83,6 +87,29 @@ class Admin:
         return json_response(
             {"stats": stats, "problem": await self._problem(), "settings": settings}
         )
+
+    async def breaker(self, _request: web.Request) -> web.Response:
+        """The circuits of this worker."""
+        return json_response(self._told())
+
+    async def force(self, request: web.Request) -> web.Response:
+        """Open or close a circuit by hand; raises Refusal."""
+        name = request.match_info["name"]
+        known = self._circuits.states()
+        if name not in known:
+            message = f"there is no upstream {name!r}; known are {', '.join(known)}."
+            raise Refusal(404, message, code="no_such_upstream")
+        self._circuits.force(name, is_open=request.match_info["action"] == "open")
+        return json_response(self._told())
+
+    def _told(self) -> dict[str, dict[str, object]]:
+        told: dict[str, dict[str, object]] = {}
+        for name, state in self._circuits.states().items():
+            why, seconds = self._circuits.shut(name) if state == "OPEN" else ("", 0.0)
+            is_forced = math.isinf(seconds)
+            shut_seconds = None if is_forced else round(seconds, 3)
+            told[name] = {"state": state, "why": why, "shut_seconds": shut_seconds}
+        return told
 
     async def _problem(self) -> str:
         if self._cache_problem or self._cache is None:

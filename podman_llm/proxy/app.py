@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from podman_llm.cache.base import Cache
+from podman_llm.config.client_keys import load_client_keys
 from podman_llm.config.models import FallbackSettings, RoutingSettings, Settings
 from podman_llm.core.breaker import BreakerPolicy
 from podman_llm.core.completion import Endpoint
-from podman_llm.errors import ConfigError
 from podman_llm.host.clock import Clock
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.admin import Admin, StateView
@@ -113,6 +112,7 @@ def build_app(
         gate=gate,
         cache=shelf.cache,
         cache_problem=cache_problem,
+        circuits=circuits,
         clock=clock,
         state_view=state_view,
     )
@@ -160,7 +160,12 @@ def _breaker_policy(routing: RoutingSettings) -> BreakerPolicy:
 
 
 def _routes(admin: Admin, handlers: Handlers, *, is_profiled: bool) -> list[web.RouteDef]:
-    own = [web.get("/health", admin.health), web.get("/metrics", admin.metrics)]
+    own = [
+        web.get("/health", admin.health),
+        web.get("/metrics", admin.metrics),
+        web.get("/admin/breaker", admin.breaker),
+        web.post("/admin/breaker/{name}/{action:open|close}", admin.force),
+    ]
     if is_profiled:
         own.append(web.get("/debug/cache", admin.debug_cache))
     paths = [f"{base}/{endpoint}" for base in _BASES for endpoint in Endpoint]
@@ -173,26 +178,9 @@ def _routes(admin: Admin, handlers: Handlers, *, is_profiled: bool) -> list[web.
 
 def _gate(settings: Settings) -> Gate:
     own = () if settings.proxy.host in _WILDCARD_HOSTS else (settings.proxy.host,)
+    keys_file = settings.proxy.api_keys_file
     return Gate(
         hosts=(*own, *settings.proxy.allowed_hosts),
         origins=settings.proxy.allowed_origins,
-        keys=load_keys(settings.proxy.api_keys_file) if settings.proxy.api_keys_file else (),
+        keys=load_client_keys(keys_file) if keys_file else (),
     )
-
-
-def load_keys(path: Path) -> tuple[str, ...]:
-    """The client keys in ``path``, one per line; blank lines and ``#`` comments do not count.
-
-    Raises:
-        ConfigError: the file cannot be read, or names no key, which must not mean that all may ask.
-    """
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"proxy.api_keys_file: {path} cannot be read: {err}") from err
-    keys = tuple(line for line in lines if line and not line.startswith("#"))
-    if not keys:
-        raise ConfigError(
-            f"proxy.api_keys_file: {path} has no key in it", hint="Write one key per line."
-        )
-    return keys

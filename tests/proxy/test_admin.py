@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.proxy.failover_rig import house
 from tests.proxy.rig import ANSWER, http, proxy, says
 
 ASK: dict[str, list[str]] = {"messages": []}
@@ -64,3 +66,38 @@ async def test_the_cache_is_shown_only_when_profiling() -> None:
         told = json.loads((await rig.ask(path="/debug/cache", method="GET")).body)
         assert told["stats"]["max_entries"] == 100
         assert told["settings"]["policy"] == "all"
+
+
+async def test_circuits_are_shown_and_overruled_by_hand() -> None:
+    async with house("other") as rig:
+
+        async def told(method: str, path: str) -> tuple[int, Any]:
+            async with rig.session.request(method, f"{rig.url}/admin/breaker{path}") as response:
+                return response.status, await response.json()
+
+        closed = {"state": "CLOSED", "why": "", "shut_seconds": 0.0}
+        assert await told("GET", "") == (200, {"pod": closed, "other": closed})
+        _, shown = await told("POST", "/pod/open")
+        assert shown["pod"] == {"state": "OPEN", "why": "shut by hand", "shut_seconds": None}
+        assert (await rig.ask()).models == {"other-model"}
+        assert not rig.pod.requests
+        assert (await told("POST", "/pod/close"))[1]["pod"] == closed
+        assert (await rig.ask()).models == {"pod-model"}
+        status, refused = await told("POST", "/claude/open")
+        assert status == 404
+        assert "known are pod, other" in refused["error"]["message"]
+
+
+async def test_how_often_others_answered_is_counted() -> None:
+    async with house("other") as rig:
+        await rig.pod.kill()
+        await rig.ask()
+        async with rig.session.get(f"{rig.url}/metrics") as response:
+            told = await response.json()
+        assert (told["failed_attempts"], told["fallback_answers"]) == (1, 1)
+        assert told["circuits"] == {"pod": "OPEN", "other": "CLOSED"}
+        headers = {"Accept": "text/plain"}
+        async with rig.session.get(f"{rig.url}/metrics", headers=headers) as response:
+            text = await response.text()
+        assert 'podman_llm_circuit_state{upstream="pod",state="OPEN"} 1\n' in text
+        assert "podman_llm_fallback_answers_total 1\n" in text

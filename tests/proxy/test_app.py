@@ -1,30 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from podman_llm.errors import ConfigError
-from podman_llm.proxy.app import load_keys
 from tests.proxy.rig import ANSWER, http, proxy, says
-
-
-def test_keys_are_lines_that_are_not_comments(tmp_path: Path) -> None:
-    keys = tmp_path / "keys"
-    keys.write_text("# mine\n one \n\ntwo\n")
-    assert load_keys(keys) == ("one", "two")
-
-
-def test_a_key_file_without_keys_opens_the_door_to_nobody(tmp_path: Path) -> None:
-    keys = tmp_path / "keys"
-    keys.write_text("# none yet\n")
-    with pytest.raises(ConfigError, match=f"api_keys_file: {keys} has no key"):
-        load_keys(keys)
-
-
-def test_a_key_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"api_keys_file: .*absent cannot be read"):
-        load_keys(tmp_path / "absent")
 
 
 async def test_the_address_listened_on_is_a_host_of_ours() -> None:
