@@ -18,6 +18,7 @@ def dev() -> None:
 @click.option("--boot-seconds", type=float, default=3.0, show_default=True)
 @click.option("--load-seconds", type=float, default=2.0, show_default=True)
 @click.option("--tokens-per-second", type=float, default=60.0, show_default=True)
+@click.option("--real-containers", is_flag=True, help="Run each pod's entrypoint as a process.")
 @click.option(
     "--announce",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -30,6 +31,7 @@ def fake_runpod(
     boot_seconds: float,
     load_seconds: float,
     tokens_per_second: float,
+    real_containers: bool,
     announce: Path | None,
 ) -> None:
     """RunPod's REST v2 and GraphQL, pods whose vLLM answers, a meter that runs."""
@@ -41,6 +43,7 @@ def fake_runpod(
         boot_seconds=boot_seconds,
         load_seconds=load_seconds,
         tokens_per_second=tokens_per_second,
+        real_containers=real_containers,
         announce=announce,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -40,22 +41,23 @@ class Ear:
         if record is None or record.pod_id is None or not is_awaited(record, sight):
             self._next = 0.0  # the next pod is listened to at once
             return None
-        if self._clock.monotonic() < self._next:
+        is_slow = self._clock.wall() - (record.sent or record.intent).wall >= SLOW_START
+        has_news = is_slow or runs(sight)
+        if not has_news or self._clock.monotonic() < self._next:
             return None
         try:
-            return self._hear(record.pod_id, record, sight)
+            return self._hear(record.pod_id, sight, is_slow=is_slow)
         except PodmanLLMError:
             return None  # unknown is not absent: it is tried again
         finally:
             self._next = self._clock.monotonic() + PAUSE
 
-    def _hear(self, pod_id: str, record: PodRecord, sight: Sight) -> Heard | None:
-        age = self._clock.wall() - (record.sent or record.intent).wall
-        heard = self._guard(pod_id) if runs(sight) else None
-        if age < SLOW_START or (heard and heard.announced):
+    def _hear(self, pod_id: str, sight: Sight, *, is_slow: bool) -> Heard:
+        heard = self._guard(pod_id) if runs(sight) else Heard()
+        if heard.announced or not is_slow:
             return heard
         trouble = next(filter(is_host_trouble, self._lines(pod_id, "system")), "")
-        return Heard(is_whole=heard is not None and heard.is_whole, trouble=trouble[:_WIDTH])
+        return replace(heard, trouble=trouble[:_WIDTH])
 
     def _guard(self, pod_id: str) -> Heard:
         """Up to the announcement and no further: a log that goes on takes time to read."""

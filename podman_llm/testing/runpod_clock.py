@@ -20,6 +20,10 @@ class WorldClock:
         """UTC seconds since 1970, as this world has it."""
         return self._start + (self._base.wall() - self._start) * self.scale + self._shift
 
+    def terms(self) -> tuple[float, float, float]:
+        """Start, scale and shift, for clocks of other processes that shall follow this one."""
+        return self._start, self.scale, self._shift
+
     def advance(self, seconds: float) -> None:
         """Jump ahead."""
         self._shift += seconds

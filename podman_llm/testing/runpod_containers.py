@@ -1,4 +1,8 @@
-"""What runs inside the pods: one vLLM-shaped server on a loopback port of its own for each."""
+"""What runs inside the pods: one vLLM-shaped server on a loopback port of its own for each.
+
+By default it runs in this process, as soon as the pod is said to serve: quick, and the guard in
+front of it is made up (``runpod_logs``). ``runpod_process`` runs the real thing.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +39,14 @@ class Serving:
     tool_parser: bool
 
 
-ContainerFactory = Callable[[Serving], Container]
+ContainerFactory = Callable[[RentedPod], Container]
 
 
 def vllm_double(*, tokens_per_second: float = 0.0) -> ContainerFactory:
     """Containers that are the vLLM double; 0 is as fast as the machine goes."""
 
-    def make(serving: Serving) -> Container:
+    def make(pod: RentedPod) -> Container:
+        serving = read_serving(pod)
         return OpenAIDouble(
             OpenAIDoubleConfig(
                 served_names=serving.names,
@@ -57,26 +62,31 @@ def vllm_double(*, tokens_per_second: float = 0.0) -> ContainerFactory:
 
 
 def read_serving(pod: RentedPod) -> Serving:
+    """What a pod's command and environment ask for."""
+    return serving_of(pod.settings.cmd, pod.settings.env.get("PLLM_KEY_SHA256", ""))
+
+
+def serving_of(command: Sequence[str], key_sha256: str) -> Serving:
     """Read ``vllm serve MODEL --served-model-name A B --max-model-len N --port P``.
 
     ``vllm serve`` may be the image's entrypoint instead, and the model an option, as with older
     images.
     """
-    command = list(pod.settings.cmd)
+    command = list(command)
     arguments = command[command.index("serve") + 1 :] if "serve" in command else command
     positional = arguments[0] if arguments and not arguments[0].startswith("--") else "model"
-    model = (_option(arguments, "--model") or [positional])[0]
+    model = (option(arguments, "--model") or [positional])[0]
     return Serving(
         model=model,
-        names=tuple(_option(arguments, "--served-model-name") or [model]),
+        names=tuple(option(arguments, "--served-model-name") or [model]),
         max_model_len=_number(arguments, "--max-model-len", _DEFAULT_CONTEXT),
         port=_number(arguments, "--port", _DEFAULT_PORT),
-        key_sha256=pod.settings.env.get("PLLM_KEY_SHA256", ""),
+        key_sha256=key_sha256,
         tool_parser="--enable-auto-tool-choice" in arguments,
     )
 
 
-def _option(arguments: Sequence[str], name: str) -> list[str]:
+def option(arguments: Sequence[str], name: str) -> list[str]:
     """The values after ``--name``, up to the next option, or the one in ``--name=value``."""
     for index, argument in enumerate(arguments):
         if argument.startswith(f"{name}="):
@@ -89,15 +99,19 @@ def _option(arguments: Sequence[str], name: str) -> list[str]:
 
 
 def _number(arguments: Sequence[str], name: str, default: int) -> int:
-    given = _option(arguments, name)
+    given = option(arguments, name)
     return int(given[0]) if given and given[0].isdigit() else default
 
 
 class Containers:
-    """The servers that run now, kept in step with the pods that should have one."""
+    """The servers that run now, kept in step with the pods that should have one.
 
-    def __init__(self, make: ContainerFactory) -> None:
+    ``load_themselves`` starts them with their container; otherwise they start when loaded.
+    """
+
+    def __init__(self, make: ContainerFactory, *, load_themselves: bool = False) -> None:
         self._make = make
+        self._load_themselves = load_themselves
         self._running: dict[str, tuple[float, Container]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
@@ -110,7 +124,7 @@ class Containers:
     async def reconcile(self, pods: Iterable[RentedPod], now: float) -> None:
         """Start what should serve, end what should not; a restarted container is another one."""
         async with self._lock:
-            wanted = {pod.id: pod for pod in pods if pod.serves(now)}
+            wanted = {pod.id: pod for pod in pods if self._is_due(pod, now)}
             for pod_id, (since, container) in list(self._running.items()):
                 if pod_id not in wanted or wanted[pod_id].container_since != since:
                     del self._running[pod_id]
@@ -131,8 +145,11 @@ class Containers:
         self._running.clear()
         await asyncio.gather(*self._ending)
 
+    def _is_due(self, pod: RentedPod, now: float) -> bool:
+        return pod.has_container() if self._load_themselves else pod.serves(now)
+
     async def _begin(self, pod: RentedPod) -> None:
-        container = self._make(read_serving(pod))
+        container = self._make(pod)
         await container.start()
         self._running[pod.id] = (pod.container_since or 0.0, container)
 

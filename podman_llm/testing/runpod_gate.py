@@ -10,6 +10,7 @@ from aiohttp import web
 
 from podman_llm.testing.runpod_containers import Containers
 from podman_llm.testing.runpod_faults import Faults, Handler
+from podman_llm.testing.runpod_pod import RentedPod
 from podman_llm.testing.runpod_problem import Problem, not_found, rate_limited
 from podman_llm.testing.runpod_world import World
 
@@ -96,11 +97,11 @@ class Gate:
                 410, "REST API v1 was retired on 2026-11-15; use https://api.runpod.io/v2"
             )
         if request.path == "/graphql":
-            self._check_key(request)
+            await self._check_key(request)
             return await handler(request)  # its own faults: all of it is one path
         if not request.path.startswith("/v2/"):
             return await self._faults.around(request, handler)
-        self._check_key(request)
+        await self._check_key(request)
         headers = self._quota.count(self._world.settle())
         try:
             answer = await self._faults.around(request, _in_problems(handler))
@@ -111,14 +112,27 @@ class Gate:
             answer.headers.update(headers)
         return answer
 
-    def _check_key(self, request: web.Request) -> None:
+    async def _check_key(self, request: web.Request) -> None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if request.path == "/graphql" and "api_key" in request.query:
             scheme, key = "Bearer", request.query["api_key"]
         if scheme.lower() != "bearer" or not key:
             raise Problem(401, "missing bearer token")
-        if key != self._api_key:
+        if key == self._api_key:
+            return
+        pod = next((pod for pod in self._world.live() if pod.scoped_key == key), None)
+        if pod is None:
             raise Problem(401, "invalid bearer token")
+        if pod.key_status != HTTPStatus.OK or not await _is_about(request, pod):
+            raise Problem(403, "access denied")
+
+
+async def _is_about(request: web.Request, pod: RentedPod) -> bool:
+    """Whether a request is about this pod and no other; its own key is good for no more."""
+    if request.path == "/graphql":
+        return pod.id.encode() in await request.read()
+    own = f"/v2/pods/{pod.id}"
+    return request.path == own or request.path.startswith(f"{own}/")
 
 
 def _in_problems(handler: Handler) -> Handler:

@@ -29,10 +29,12 @@ from podman_llm.testing.runpod_graphql import GraphqlRoutes
 from podman_llm.testing.runpod_logs import LogRoutes
 from podman_llm.testing.runpod_market import MarketRoutes
 from podman_llm.testing.runpod_pod import Schedule
+from podman_llm.testing.runpod_process import ProcessHost
 from podman_llm.testing.runpod_rest import PodRoutes
 from podman_llm.testing.runpod_world import World
 
 _LARGEST_BODY = 64 * 1024 * 1024
+_BEAT = 0.1  # seconds between two looks at what is due
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,9 @@ class RunpodConfig:
     ``time_scale`` lets this world's clock run faster than ``clock``; ``schedule`` and ``balance``
     (USD) are in the world's own seconds and money. ``edge_patience`` is the real seconds of silence
     after which the per-pod proxy answers 524. ``requests_per_minute`` is generous because polling
-    in a test is quick; RunPod's documented figure is 60.
+    in a test is quick; RunPod's documented figure is 60. ``real_containers`` runs each pod's
+    entrypoint as a process of this machine (``runpod_process``) instead of ``container``; it needs
+    a ``clock`` that is the machine's own.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +59,7 @@ class RunpodConfig:
     requests_per_minute: int = 6000
     edge_patience: float = 100.0
     container: ContainerFactory = field(default_factory=vllm_double)
+    real_containers: bool = False
 
 
 class RunpodServer(Controls):
@@ -74,7 +79,9 @@ class RunpodServer(Controls):
             )
         clock = WorldClock(self.config.clock, scale=self.config.time_scale)
         world = World(clock, schedule=self.config.schedule, credit=self.config.balance)
-        super().__init__(world, Containers(self.config.container), Faults())
+        self._host = ProcessHost(clock, world.settle, load_seconds=self.config.schedule.load)
+        self._keeper: asyncio.Task[None] | None = None
+        super().__init__(world, self._make_containers(), Faults())
         self._edge = Edge(world, self._containers, patience=self.config.edge_patience)
         self._gate = Gate(
             world,
@@ -103,14 +110,33 @@ class RunpodServer(Controls):
         await web.TCPSite(self._runner, self.config.host, self.config.port).start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        if self.config.real_containers:
+            self._host.open(self.url)
+            self._keeper = asyncio.create_task(self._keep_up())
 
     async def stop(self) -> None:
         """Close everything; what was rented is forgotten with the object."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
         await self._edge.close()
         await self._containers.stop()
+        self._host.close()
         self._loop = None
+
+    def _make_containers(self) -> Containers:
+        if self.config.real_containers:
+            return Containers(self._host.make, load_themselves=True)
+        return Containers(self.config.container)
+
+    async def _keep_up(self) -> None:
+        """Containers that really run wait for no visitor to look at them."""
+        while True:
+            self._host.tell_time()
+            await self._gate.catch_up()
+            await asyncio.sleep(_BEAT)
 
     def _application(self) -> web.Application:
         application = web.Application(
@@ -144,6 +170,7 @@ def run(
     boot_seconds: float = 3.0,
     load_seconds: float = 2.0,
     tokens_per_second: float = 60.0,
+    real_containers: bool = False,
     announce: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ``boot_seconds`` is from the create to RUNNING.
@@ -158,6 +185,7 @@ def run(
             provision=boot_seconds / 3, start=boot_seconds * 2 / 3, load=load_seconds
         ),
         container=vllm_double(tokens_per_second=tokens_per_second),
+        real_containers=real_containers,
     )
     asyncio.run(_serve(RunpodServer(config), announce))
 

@@ -12,7 +12,7 @@ from podman_llm.cli.main import cli
 def test_the_doubles_are_listed_with_what_can_be_set() -> None:
     result = CliRunner().invoke(cli, ["dev", "fake-runpod", "--help"])
     assert result.exit_code == 0
-    for option in ("--boot-seconds", "--load-seconds", "--tokens-per-second", "--announce"):
+    for option in ("--boot-seconds", "--load-seconds", "--real-containers", "--announce"):
         assert option in result.output
     listed = CliRunner().invoke(cli, ["dev", "--help"]).output
     assert "fake-openai" in listed

@@ -46,6 +46,9 @@ def test_a_guard_that_reports_is_believed_and_its_log_is_read_once(
     house.run_to(Phase.READY)
     assert house.record.guard is Guard.ARMED
     assert reads == ["pod"]
+    records = [save.current for save in house.store.saves if save.current]
+    first = next(record for record in records if record.guard is Guard.ARMED)
+    assert first.phase is Phase.BOOTING  # at the first look at a running container
     assert "guard" not in house.notes[-1]
 
 

@@ -6,16 +6,17 @@ import pytest
 
 from podman_llm.testing.clock import FakeClock
 from podman_llm.testing.openai_server import OpenAIDouble
-from podman_llm.testing.runpod_containers import Containers, Serving, read_serving, vllm_double
+from podman_llm.testing.runpod_containers import Containers, read_serving, vllm_double
 from podman_llm.testing.runpod_order import read_order
+from podman_llm.testing.runpod_pod import RentedPod
 from podman_llm.testing.runpod_world import World
 
 
 class Recorder:
     """A container that only remembers what became of it."""
 
-    def __init__(self, serving: Serving) -> None:
-        self.url = f"http://{serving.model}"
+    def __init__(self, pod: RentedPod) -> None:
+        self.url = f"http://{pod.id}"
         self.life: list[str] = []
 
     async def start(self) -> None:
@@ -60,12 +61,13 @@ def test_the_key_check_comes_from_the_environment(world: World, order: dict[str,
     assert read_serving(world.rent(read_order(world, order | {"env": env}))).key_sha256 == "ab" * 32
 
 
-def test_by_default_a_container_is_the_vllm_double() -> None:
-    serving = Serving("org/m", ("a", "b"), 4096, 8000, "cd" * 32, tool_parser=True)
-    container = vllm_double(tokens_per_second=9.0)(serving)
+def test_by_default_a_container_is_the_vllm_double(world: World, order: dict[str, Any]) -> None:
+    env = {"PLLM_KEY_SHA256": "cd" * 32}
+    pod = world.rent(read_order(world, order | {"env": env}))
+    container = vllm_double(tokens_per_second=9.0)(pod)
     assert isinstance(container, OpenAIDouble)
     config = container.config
-    assert (config.served_names, config.max_model_len) == (("a", "b"), 4096)
+    assert (config.served_names, config.max_model_len) == (("one", "two"), 4096)
     assert (config.tokens_per_second, config.api_key_sha256) == (9.0, "cd" * 32)
 
 
@@ -74,8 +76,8 @@ async def test_containers_follow_their_pods(
 ) -> None:
     made: list[Recorder] = []
 
-    def make(serving: Serving) -> Recorder:
-        made.append(Recorder(serving))
+    def make(pod: RentedPod) -> Recorder:
+        made.append(Recorder(pod))
         return made[-1]
 
     containers = Containers(make)

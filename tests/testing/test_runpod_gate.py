@@ -40,6 +40,39 @@ def test_graphql_takes_the_key_as_a_query_parameter_too(runpod: RunpodServer) ->
     assert (right.status_code, wrong.status_code) == (200, 401)
 
 
+def test_a_pods_own_key_is_good_for_that_pod_and_nothing_else(
+    runpod: RunpodServer, rent: Callable[..., dict[str, Any]], published: Check
+) -> None:
+    mine, other = rent()["id"], rent()["id"]
+
+    def status(method: str, path: str, **body: Any) -> int:
+        headers = {"Authorization": f"Bearer rpa_{mine}_scoped"}
+        answer = requests.request(
+            method, runpod.url + path, headers=headers, json=body or None, timeout=5
+        )
+        return answer.status_code
+
+    stop = 'mutation {{ podStop(input: {{ podId: "{}" }}) {{ id }} }}'
+    assert status("GET", f"/v2/pods/{mine}") == 200
+    assert status("GET", "/v2/pods") == 403
+    assert status("DELETE", f"/v2/pods/{other}") == 403
+    assert status("POST", "/graphql", query=stop.format(other)) == 403
+    assert status("POST", "/graphql", query=stop.format(mine)) == 200
+    assert status("POST", f"/v2/pods/{mine}/action", action="terminate") == 204
+    assert status("GET", f"/v2/pods/{mine}") == 401
+    assert runpod.bill().live == (other,)
+
+
+def test_a_pods_own_key_may_be_good_for_nothing(
+    runpod: RunpodServer, rent: Callable[..., dict[str, Any]]
+) -> None:
+    runpod.quirk(pod_keys_refused=True)
+    pod = rent()["id"]
+    headers = {"Authorization": f"Bearer rpa_{pod}_scoped"}
+    answer = requests.get(f"{runpod.url}/v2/pods/{pod}", headers=headers, timeout=5)
+    assert (answer.status_code, answer.json()["detail"]) == (403, "access denied")
+
+
 def test_the_default_user_agent_of_urllib_is_blocked_by_the_edge(api: Api) -> None:
     answer = api("GET", "/v2/pods", headers={"User-Agent": "Python-urllib/3.11"})
     assert (answer.status_code, answer.text) == (403, "error code: 1010")

@@ -50,6 +50,42 @@ def test_the_host_speaks_first_then_the_boot_then_vllm(
     assert events[-1][1]["line"].endswith("Application startup complete.")
 
 
+GUARDED = {
+    "entrypoint": ["python3", "-c", "print('PLLM-GUARD')"],
+    "env": {"PLLM_DEADLINE": "1795003600"},
+}
+
+
+@pytest.mark.parametrize(("refused", "key"), [(False, 200), (True, 403)])
+def test_a_guard_in_the_entrypoint_reports_first(
+    world: World, order: dict[str, Any], *, refused: bool, key: int
+) -> None:
+    world.quirks.pod_keys_refused = refused
+    lines = lines_of(world, order | GUARDED, Fate.HEALTHY, 8.0)
+    assert lines[3] == f"PLLM-GUARD armed deadline=1795003600 selfkey={key}"
+
+
+def test_a_pod_that_runs_something_else_than_its_entrypoint_has_no_guard(
+    world: World, order: dict[str, Any]
+) -> None:
+    lines = lines_of(world, order | GUARDED, Fate.UNGUARDED, 8.0)
+    assert not any("PLLM-GUARD" in line for line in lines)
+    assert any("startup complete" in line for line in lines)
+
+
+def test_a_container_that_really_runs_speaks_for_itself(
+    world: World, order: dict[str, Any]
+) -> None:
+    pod = world.rent(read_order(world, order))
+    pod.output = []
+    world.clock.advance(4.0)
+    pod.output.append((world.settle(), "hello"))
+    world.clock.advance(4.0)
+    lines = [line.text for line in written(pod, world.settle())]
+    assert lines[-1] == "hello"
+    assert not any("vLLM" in line for line in lines)
+
+
 def test_events_have_the_published_form(api: Api, rent: Rent) -> None:
     ((event_id, event),) = read(api, f"/v2/pods/{rent()['id']}/logs", 1)
     assert event_id == "2026-11-18T11:06:40Z/000000000000"
