@@ -73,7 +73,7 @@ def summary(costs: Costs) -> list[str]:
     rows = [
         ("Today", f"{amount_text(today.amount)}  ({today.name}, UTC)"),
         ("Month", f"{amount_text(month.amount)}  ({month.name})"),
-        ("In all", f"{amount_text(report.in_all(lines))}  ({len(lines)} pods)"),
+        ("In all", f"{amount_text(report.in_all(lines))}  (pods: {len(lines)})"),
     ]
     if (record := costs.open_pod) and record.rates:
         so_far = f"{money(record.spent(now))} so far, {money(record.cost_per_hour)}/h"

@@ -130,4 +130,4 @@ def _sum(rows: list[Row], *, whole: bool) -> str:
     known = sum(row.usd_per_hour or 0.0 for row in rows)
     unknown = sum(row.usd_per_hour is None for row in rows)
     more = f", and {unknown} of unknown price" if unknown else ""
-    return f"{len(rows)} pods, ${known:.2f}/h{more}."
+    return f"{len(rows)} pod{'s' * (len(rows) > 1)}, ${known:.2f}/h{more}."

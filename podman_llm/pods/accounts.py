@@ -76,9 +76,11 @@ class Accounts:
             return None
 
     def with_balance(self, state: PodState, now: float) -> PodState:
-        """The state with the account's balance, asked for now and then while a pod may bill."""
+        """The state with the account's balance, asked for now and then while a pod lives."""
         is_due = not 0 <= now - self._balance_at < BALANCE_EVERY
-        if not (is_due and state.current and state.current.is_open and state.current.pod_id):
+        record = state.current
+        lives = record is not None and record.is_open and record.reason is None and record.pod_id
+        if not (is_due and lives):
             return state
         self._balance_at = now
         balance = self._provider.account().balance

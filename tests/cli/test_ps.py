@@ -56,7 +56,7 @@ def test_people_see_the_sum(account: Account) -> None:
     account.make("my-notebook", {})
     result = account.run("ps", "--all")
     assert "my-notebook" in result.stdout
-    assert result.stderr.startswith("1 pods, $0.")
+    assert result.stderr.startswith("1 pod, $0.")
     assert "no pod" in account.run("ps").stderr.lower()
 
 

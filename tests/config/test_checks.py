@@ -37,6 +37,7 @@ def test_the_defaults_have_no_problem() -> None:
         ({"provider": {"api_base": "api.runpod.io"}}, ["provider.api_base"]),
         ({"provider": {"endpoint_template": "https://{pod_id}"}}, ["provider.endpoint_template"]),
         ({"endpoint": "localhost:8001"}, ["endpoint"]),
+        ({"budget": {"warn_webhook": "ntfy.sh/topic"}}, ["budget.warn_webhook"]),
         ({"endpoint": "http://[::1"}, ["endpoint"]),
         ({"fallback": {"backends": [BACKEND]}}, []),
         ({"fallback": {"backends": [BACKEND, BACKEND]}}, ["fallback.backends"]),

@@ -55,3 +55,12 @@ def test_the_url_names_localhost_for_every_local_address() -> None:
 def test_the_boot_timeout_is_the_wait_and_every_probe() -> None:
     settings = Settings(initial_wait_seconds=10, max_startup_attempts=6, poll_interval_seconds=5)
     assert settings.boot_timeout_seconds == 40
+
+
+def test_one_pod_may_cost_what_both_ceilings_allow() -> None:
+    def ceiling(**groups: dict[str, float | None]) -> float | None:
+        return Settings.model_validate(groups).price_ceiling
+
+    assert ceiling(pod={"max_price_per_hour": 2.0}) == 2.0
+    assert ceiling(pod={"max_price_per_hour": 2.0}, budget={"max_usd_per_hour": 1.0}) == 1.0
+    assert ceiling(pod={"max_price_per_hour": None}) is None
