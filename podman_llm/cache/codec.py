@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from dataclasses import replace
 
 from podman_llm.cache.base import Entry
 
@@ -51,6 +52,15 @@ def decode_entry(key: str, frame: bytes) -> Entry:
         return _read_payload(payload)
     except (struct.error, ValueError, TypeError, KeyError) as err:
         raise Damaged(f"not written by this version: {err}") from err
+
+
+def decode_head(head: bytes) -> Entry | None:
+    """The entry of a frame's beginning, without its body and unchecked; None if it is none."""
+    try:
+        entry = _read_payload(memoryview(head)[_PAYLOAD_AT:])
+    except (struct.error, ValueError, TypeError, KeyError):
+        return None
+    return replace(entry, body=b"") if head.startswith(_PREFIX) else None
 
 
 def _read_payload(payload: memoryview) -> Entry:

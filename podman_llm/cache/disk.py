@@ -20,6 +20,7 @@ from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 from podman_llm.cache.base import CacheStats, Entry
 from podman_llm.cache.codec import Damaged, decode_entry, encode_entry
 from podman_llm.cache.directory import CacheDirectory, is_value_name
+from podman_llm.cache.listing import HEAD_BYTES, Kept, kept_as
 from podman_llm.cache.sketch import KeySketch
 from podman_llm.errors import ConfigError
 from podman_llm.host.clock import Clock
@@ -69,12 +70,17 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc] # the library ships no t
         """The bytes; none at all, which is no entry, for whatever else a row claims to be."""
         if mode == MODE_RAW and type(value) is bytes:
             return value
-        if mode == MODE_BINARY and filename and is_value_name(filename) and not read:
-            try:
-                return Path(self._directory, filename).read_bytes()
-            except FileNotFoundError:
-                return b""
-        return b""
+        return self.read_file(filename) if mode == MODE_BINARY and not read else b""
+
+    def read_file(self, name: str | None, size: int = -1) -> bytes:
+        """The first ``size`` bytes of a value's file, all by default; none if it is no such."""
+        if not name or not is_value_name(name):
+            return b""
+        try:
+            with Path(self._directory, name).open("rb") as file:
+                return file.read(size)
+        except FileNotFoundError:
+            return b""
 
     def remove(self, file_path: str) -> None:
         """As in the library, but only what a value may be called: rows are not to be trusted."""
@@ -141,6 +147,18 @@ class _Shelf(diskcache.Cache):  # type: ignore[misc] # the library ships no type
     def keys(self) -> list[str]:
         """All keys."""
         return [key for (key,) in self._sql("SELECT key FROM Cache WHERE raw = 1")]
+
+    def kept(self) -> list[Kept]:
+        """All entries by their heads, the last used first."""
+        rows = self._sql(
+            "SELECT key, size, filename, substr(value, 1, ?) FROM Cache WHERE raw = 1"
+            " ORDER BY access_time DESC",
+            (HEAD_BYTES,),
+        )
+        return [
+            kept_as(key, size, head or self._disk.read_file(name, HEAD_BYTES))
+            for key, size, name, head in rows
+        ]
 
     def sweep(self, before: float) -> None:
         """Remove values of no entry, left by who died while writing, if older than ``before``."""
@@ -267,6 +285,21 @@ class DiskStore:
         self._mark_keys(shelf)
         self._directory.next_generation()
         return count
+
+    def kept(self) -> list[Kept]:
+        """What there is, the last used first."""
+        return self._attempt(_Shelf.kept, []) if self._exists() else []
+
+    def drop(self, keys: Iterable[str]) -> int:
+        """Drop entries; how many of them there were."""
+
+        def drop(shelf: _Shelf) -> int:
+            with shelf.transact(retry=False):
+                count = sum(bool(shelf.delete(key)) for key in keys)
+            self._directory.next_generation()
+            return count
+
+        return self._attempt(drop, 0) if self._exists() else 0
 
     def stats(self) -> CacheStats:
         """How full it is. What was never written to is empty, and is not made by asking."""

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,34 @@ def test_an_unsafe_directory_is_refused_at_once(directory: Path, clock: FakeCloc
     directory.chmod(0o777)
     with pytest.raises(ConfigError, match="written by others"):
         _open(directory, clock)
+
+
+def test_what_is_kept_is_listed_without_its_answers(store: DiskStore) -> None:
+    assert store.kept() == []
+    store.write(key(1), replace(LARGE, model="large@1"))
+    store.write(key(2), ENTRY)
+    large, small = sorted(store.kept(), key=lambda one: one.key)
+    assert (large.key, large.model, small.model) == (key(1), "large@1", "")
+    assert large.size > 200_000 > small.size
+    assert (small.served_by, small.stored_at) == (ENTRY.served_by, ENTRY.stored_at)
+
+
+def test_what_lost_its_file_is_listed_and_can_be_dropped(store: DiskStore, directory: Path) -> None:
+    store.write(key(1), LARGE)
+    _values(directory)[0].unlink()
+    assert [one.stored_at for one in store.kept()] == [0.0]
+    assert store.drop([key(1)]) == 1
+
+
+def test_dropping_some_leaves_the_others_and_is_heard_of(store: DiskStore, directory: Path) -> None:
+    assert store.drop([key(1)]) == 0
+    for number in range(3):
+        store.write(key(number), LARGE)
+    before = store.generation()
+    assert store.drop([key(0), key(2), key(9)]) == 2
+    assert [one.key for one in store.kept()] == [key(1)]
+    assert len(_values(directory)) == 1
+    assert store.generation() != before
 
 
 def test_files_go_with_their_entries(store: DiskStore, directory: Path) -> None:
