@@ -131,3 +131,14 @@ def test_the_oldest_of_several_is_taken() -> None:
     record = taken_over(world_with(None, view=listed(*pods), after=60), PLAN)
     assert record
     assert record.pod_id == "pod1"
+
+
+def test_a_pod_that_was_named_is_taken_or_none_and_has_its_whole_time_from_now() -> None:
+    old = sight_of(created_at=START - 3000)
+    wish = replace(UP, adopt="pod1")
+    record = taken_over(world_with(None, view=listed(old), wish=wish), PLAN)
+    assert record
+    assert record.soft_deadline == START + 3600
+    assert record.taken_over_at == START
+    other = replace(UP, adopt="pod2")
+    assert taken_over(world_with(None, view=listed(old), wish=other), PLAN) is None

@@ -210,3 +210,43 @@ def test_a_lost_past_without_a_plan_waits_for_one() -> None:
     again = rested(book={**LOST_PAST, "waiting": decision.book.waiting}, view=listed(sight_of()))
     assert rests(again)
     assert "sold out" in again.note
+
+
+# Adopting --------------------------------------------------------------------------------------
+
+ADOPT = replace(UP, adopt="pod1")
+
+
+def test_a_named_pod_of_ours_is_planned_for_and_taken_over() -> None:
+    world = {"wish": ADOPT, "view": listed(sight_of())}
+    assert rested(**world).deed == MakePlan()
+    record = planned(PLAN, **world).book.record
+    assert record
+    assert (record.pod_id, record.phase) == ("pod1", Phase.PROVISIONING)
+
+
+def test_nothing_is_adopted_on_a_list_that_may_lack_it() -> None:
+    decision = rested(wish=ADOPT, view=NO_LIST)
+    assert rests(decision)
+    assert decision.book.verdict is None
+
+
+@pytest.mark.parametrize("pods", [(), (sight_of(env={}),), (sight_of(pod_id="pod2"),)])
+def test_what_is_not_there_or_not_ours_is_a_verdict(pods: tuple[Any, ...]) -> None:
+    decision = rested(wish=ADOPT, view=listed(*pods))
+    assert decision.book.verdict
+    assert decision.book.verdict.exit_code == 4
+    assert decision.book.record is None
+
+
+def test_a_pod_that_serves_another_model_is_a_verdict() -> None:
+    other = sight_of(env={**MARKS, "PLLM_MODEL": "other"})
+    decision = planned(PLAN, wish=ADOPT, view=listed(other))
+    assert decision.book.verdict
+    assert decision.book.verdict.exit_code == 4
+
+
+def test_after_its_end_it_is_not_adopted_again() -> None:
+    decision = rested(ended(StopReason.USER), wish=ADOPT, view=listed())
+    assert rests(decision)
+    assert decision.book.verdict is None
