@@ -51,13 +51,18 @@ def reap(context: Context, /, *, dry_run: bool, owners: frozenset[str], json_: b
     """
     from podman_llm.pods.reaper import Reaper
 
-    paths = context.paths()
+    # A demo that runs must not draw a timer's attention from the real pods.
+    paths = context.paths() if context.demo else context.home()
     own = load_owner(paths)
-    settings = _settings(context, paths)
-    wanted = owners or _own(own.id if own else None, paths)
+    wanted = owners or (frozenset({own.id}) if own else _nobody(context, paths))
+    if not wanted:
+        _report(context, (), json_=json_)
+        return
     home = _home(paths, own.id) if own and own.id in wanted else None
-    provider = context.provider(settings)
-    reaper = Reaper(provider, context.clock, settle=settings.provider.settle_seconds)
+    settings = _settings(context, paths)
+    reaper = Reaper(
+        context.provider(settings), context.clock, settle=settings.provider.settle_seconds
+    )
     findings = reaper.find(wanted, home)
     if not dry_run:
         findings = reaper.end(findings)
@@ -66,13 +71,20 @@ def reap(context: Context, /, *, dry_run: bool, owners: frozenset[str], json_: b
         _complain(findings)
 
 
-def _own(owner: str | None, paths: StatePaths) -> frozenset[str]:
-    if owner is None:
-        raise ConfigError(
-            f"whose pods to look for is not known: there is no owner.json in {paths.root}",
-            hint="Name the owner with --owner: the six letters after `pllm-` in the pods' names.",
-        )
-    return frozenset({owner})
+def _nobody(context: Context, paths: StatePaths) -> frozenset[str]:
+    """No owner was named and none is known here.
+
+    A timer beside a state directory may come before the first pod; anybody else forgot something.
+
+    Raises:
+        ConfigError: it is not certain that there never was a pod.
+    """
+    if context.state_dir is not None and not paths.pod_state.exists():
+        return frozenset()
+    raise ConfigError(
+        f"whose pods to look for is not known: there is no owner.json in {paths.root}",
+        hint="Name the owner with --owner: the six letters after `pllm-` in the pods' names.",
+    )
 
 
 def _settings(context: Context, paths: StatePaths) -> Settings:

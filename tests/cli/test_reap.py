@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
-from podman_llm.cli.context import Context
+from podman_llm.cli.context import Context, demo_paths
 from podman_llm.cli.reap import reap
 from podman_llm.core.pod import Phase
 from podman_llm.errors import ConfigError, ProviderUnreachable, StillBilling
@@ -52,8 +54,30 @@ def test_a_second_host_needs_only_the_owners_id(
 
 
 def test_without_an_owner_it_asks_whose_pods(context: Context) -> None:
+    context.state_dir = None
     with pytest.raises(ConfigError, match=r"owner\.json"):
         invoke(context)
+
+
+def test_a_timer_may_come_before_the_first_pod_but_not_after_a_lost_owner(
+    context: Context, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.cloud.deaf = True  # nobody is asked
+    invoke(context)
+    assert "Nothing to end" in capsys.readouterr().out
+    context.home().pod_state.write_text("{}")
+    with pytest.raises(ConfigError, match=r"owner\.json"):
+        invoke(context)
+
+
+def test_a_demo_that_runs_does_not_hide_the_real_pods(own: Context, house: House) -> None:
+    demo = demo_paths(own.home())
+    demo.ensure()
+    settings = house.settings.model_dump(mode="json", by_alias=True)
+    save_desired(demo, Desired(generation=1, want="up", settings=settings, requested_at=0.0))
+    house.clock.advance(LATE)
+    invoke(own)
+    assert house.cloud.live() == []
 
 
 @pytest.mark.parametrize("owner", ["ABC234", "abc", "abc189", "pllm-abc234-"])
@@ -96,6 +120,14 @@ def test_no_list_is_no_answer(own: Context, house: House) -> None:
     house.cloud.deaf = True
     with pytest.raises(ProviderUnreachable):
         invoke(own)
+
+
+def test_the_guide_to_a_second_host_shows_commands_that_exist() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "second-host.md").read_text(encoding="utf-8")
+    shown = re.findall(r"podman-llm reap (--owner \S+)", guide)
+    assert len(shown) == 2  # cron, and GitHub Actions
+    for line in shown:
+        reap.make_context("reap", line.replace('"$PLLM_OWNER"', OWNER.id).split())
 
 
 # Orphans ---------------------------------------------------------------------------------------
