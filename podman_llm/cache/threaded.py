@@ -23,8 +23,9 @@ T = TypeVar("T")
 
 _PATIENCE_SECONDS = 5.0  # longer than the store waits for a lock; more means that the disk hangs
 _GATHER_SECONDS = 0.05  # entries put this close together are written in one transaction
-_MOST_WANTED = 1024  # questions that wait at once
-_MOST_WAITING = 64  # entries that wait at once to be written; each may weigh megabytes
+_MOST_WANTED = 4096  # questions that wait at once; a request for embeddings may ask 2048
+_MOST_WAITING = 4096  # entries that wait at once to be written
+_MOST_WAITING_BYTES = 64 * 1024 * 1024  # and their size together
 _MOST_JOBS = 8  # in a thread at once: more means that the disk hangs, and nothing is asked of it
 
 
@@ -41,6 +42,7 @@ class DiskCache:
         self._wanted: dict[str, asyncio.Future[Entry | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[str, Entry] = {}
+        self._waiting_bytes = 0
         self._being_written: dict[str, Entry] = {}
         self._writing: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -73,11 +75,15 @@ class DiskCache:
 
     async def put(self, key: str, entry: Entry) -> None:
         """Keep an entry, evicting the least recently used beyond the limits."""
-        if self._is_closed or len(self._waiting) >= _MOST_WAITING:
+        if self._is_closed or not self._has_room():
             return
         self._waiting[key] = entry
+        self._waiting_bytes += entry.size
         while key in self._waiting or key in self._being_written:
             await self._one_batch()
+
+    def _has_room(self) -> bool:
+        return len(self._waiting) < _MOST_WAITING and self._waiting_bytes < _MOST_WAITING_BYTES
 
     async def _one_batch(self) -> None:
         """The batch that is being written, or else the next one. Shared by all who wait for it."""
@@ -88,7 +94,7 @@ class DiskCache:
     async def _write_waiting(self) -> None:
         await asyncio.sleep(_GATHER_SECONDS)
         batch = self._being_written = self._waiting
-        self._waiting = {}
+        self._waiting, self._waiting_bytes = {}, 0
         try:
             await self._run(self._writer, partial(self._store.write_all, batch), None)
         finally:
@@ -100,7 +106,7 @@ class DiskCache:
 
     async def clear(self) -> int:
         """Drop everything; how many entries went."""
-        self._waiting.clear()
+        self._waiting, self._waiting_bytes = {}, 0
         if self._being_written:
             await self._one_batch()
         return await self._run(self._writer, self._store.clear, 0)

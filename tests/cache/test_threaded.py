@@ -203,14 +203,23 @@ async def test_a_clearing_drops_what_waits_to_be_written(tmp_path: Path) -> None
     await cache.close()
 
 
-async def test_more_than_a_slow_disk_can_take_is_not_kept(stuck: _StuckStore) -> None:
-    def never(*_: object) -> None:
+@pytest.mark.parametrize(
+    ("limit", "value"), [("_MOST_WAITING", 3), ("_MOST_WAITING_BYTES", 3 * ENTRY.size)]
+)
+async def test_more_than_a_slow_disk_can_take_is_not_kept(
+    stuck: _StuckStore, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(f"podman_llm.cache.threaded.{limit}", value)
+    taken: list[int] = []
+
+    def never(entries: Mapping[str, Entry]) -> None:
+        taken.append(len(entries))
         stuck.released.wait()
 
     stuck.write_all = never  # type: ignore[method-assign] # this one hangs too
     cache = DiskCache(stuck)  # type: ignore[arg-type] # the part of a store that is asked
     await asyncio.gather(*(cache.put(key(number), ENTRY) for number in range(200)))
-    assert len(cache._waiting) == 0
+    assert taken == [3]
     stuck.released.set()
     await cache.close()
 
