@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -57,36 +58,97 @@ def build_app(
     Raises ConfigError.
     """
     gate = _gate(settings)
+    way = _make_way(
+        settings=settings,
+        targets=targets,
+        cache=cache,
+        upstream=upstream,
+        backends=backends,
+        clock=clock,
+        activity=activity,
+        chance=chance,
+        keeps_credentials=not gate.has_keys,
+    )
+    boundary = Boundary(gate=gate, targets=targets, activity=activity, request_ids=request_ids)
+    app = web.Application(
+        middlewares=[boundary.middleware()], client_max_size=settings.proxy.max_body_bytes
+    )
+    app.on_response_prepare.append(boundary.stamp)
+    admin = Admin(
+        settings=settings,
+        gate=gate,
+        cache=way.shelf.cache,
+        cache_problem=cache_problem,
+        circuits=way.circuits,
+        clock=clock,
+        state_view=state_view,
+    )
+    handlers = Handlers(
+        way.pipeline,
+        Questions(settings),
+        max_body_bytes=settings.proxy.max_body_bytes,
+        other_names=_other_names(settings.fallback),
+    )
+    app.add_routes(_routes(admin, handlers, is_profiled=settings.enable_profiling))
+    app.on_cleanup.append(way.close)
+    return app
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The parts that a request passes, and what they stand on."""
+
+    cache: Cache | None
+    upstreams: frozenset[Upstream]
+    shelf: Shelf
+    others: Shelf
+    circuits: Circuits
+    roster: Roster
+    boarding: Boarding
+    pipeline: Pipeline
+
+    async def close(self, _app: web.Application) -> None:
+        """End what is under way, write down what was kept, and let everything go."""
+        await self.boarding.close()
+        await self.roster.close()
+        await asyncio.gather(self.shelf.settle(), self.others.settle())
+        for upstream in self.upstreams:
+            await upstream.close()
+        if self.cache is not None:
+            await self.cache.close()
+
+
+def _make_way(
+    *,
+    settings: Settings,
+    targets: Targets,
+    cache: Cache | None,
+    upstream: Upstream,
+    backends: Sequence[Backend],
+    clock: Clock,
+    activity: Activity,
+    chance: Callable[[], float],
+    keeps_credentials: bool,
+) -> _Way:
+    routing = settings.routing
     shelf = Shelf(cache=cache, settings=settings, clock=clock)
     others = Shelf(cache=cache, settings=_for_fallbacks(settings), clock=clock)
-    questions = Questions(settings)
-    circuits = Circuits(
-        tuple(backend.name for backend in backends),
-        policy=_breaker_policy(settings.routing),
-        clock=clock,
-        chance=chance,
-    )
+    upstreams = tuple(backend.name for backend in backends)
+    policy = _breaker_policy(routing)
+    circuits = Circuits(upstreams, policy=policy, clock=clock, chance=chance)
     activity.circuits = circuits.states
     roster = Roster(
-        targets=targets,
-        pod=upstream,
-        backends=backends,
-        circuits=circuits,
-        routing=settings.routing,
+        targets=targets, pod=upstream, backends=backends, circuits=circuits, routing=routing
     )
     asking = Asking(
         pod=upstream,
         backends=roster.backends,
         shelf=shelf,
         others=others,
-        keeps_credentials=not gate.has_keys,
+        keeps_credentials=keeps_credentials,
     )
     attempts = Attempts(
-        roster=roster,
-        asking=asking,
-        circuits=circuits,
-        activity=activity,
-        routing=settings.routing,
+        roster=roster, asking=asking, circuits=circuits, activity=activity, routing=routing
     )
     boarding = Boarding(
         attempts=attempts,
@@ -99,42 +161,11 @@ def build_app(
         roster=roster,
         boarding=boarding,
         activity=activity,
-        routing=settings.routing,
+        routing=routing,
         clock=clock,
     )
-    boundary = Boundary(gate=gate, targets=targets, activity=activity, request_ids=request_ids)
-    app = web.Application(
-        middlewares=[boundary.middleware()], client_max_size=settings.proxy.max_body_bytes
-    )
-    app.on_response_prepare.append(boundary.stamp)
-    admin = Admin(
-        settings=settings,
-        gate=gate,
-        cache=shelf.cache,
-        cache_problem=cache_problem,
-        circuits=circuits,
-        clock=clock,
-        state_view=state_view,
-    )
-    handlers = Handlers(
-        pipeline,
-        questions,
-        max_body_bytes=settings.proxy.max_body_bytes,
-        other_names=_other_names(settings.fallback),
-    )
-    app.add_routes(_routes(admin, handlers, is_profiled=settings.enable_profiling))
-
-    async def close(_app: web.Application) -> None:
-        await boarding.close()
-        await roster.close()
-        await asyncio.gather(shelf.settle(), others.settle())
-        for one in {upstream, *(backend.upstream for backend in backends)}:
-            await one.close()
-        if cache is not None:
-            await cache.close()
-
-    app.on_cleanup.append(close)
-    return app
+    owned = frozenset([upstream, *(backend.upstream for backend in backends)])
+    return _Way(cache, owned, shelf, others, circuits, roster, boarding, pipeline)
 
 
 def _for_fallbacks(settings: Settings) -> Settings:

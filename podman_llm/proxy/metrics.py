@@ -78,17 +78,31 @@ class Numbers:
                 "Requests that got an answer past its time.",
                 activity.stale,
             ),
+            *self._routing_metrics(),
+            *self._cache_metrics(),
+            Metric("podman_llm_uptime_seconds", "gauge", "Age of this worker.", self.uptime),
+            Metric(
+                "podman_llm_pod_state",
+                "gauge",
+                "1, with the phase of the pod as a label.",
+                1,
+                {"state": self.pod_state},
+            ),
+        ]
+
+    def _routing_metrics(self) -> list[Metric]:
+        return [
             Metric(
                 "podman_llm_failed_attempts_total",
                 "counter",
                 "Attempts after which another upstream was asked, or the request refused.",
-                activity.failed_attempts,
+                self.activity.failed_attempts,
             ),
             Metric(
                 "podman_llm_fallback_answers_total",
                 "counter",
                 "Answers of others in the pod's place.",
-                activity.fallbacks,
+                self.activity.fallbacks,
             ),
             *(
                 Metric(
@@ -98,16 +112,7 @@ class Numbers:
                     1,
                     {"upstream": name, "state": state},
                 )
-                for name, state in activity.circuits.items()
-            ),
-            *self._cache_metrics(),
-            Metric("podman_llm_uptime_seconds", "gauge", "Age of this worker.", self.uptime),
-            Metric(
-                "podman_llm_pod_state",
-                "gauge",
-                "1, with the phase of the pod as a label.",
-                1,
-                {"state": self.pod_state},
+                for name, state in self.activity.circuits.items()
             ),
         ]
 
