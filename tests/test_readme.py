@@ -16,10 +16,12 @@ from podman_llm.core.pod import ALLOWED, Phase
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
+ROUTING = (ROOT / "docs" / "routing.md").read_text(encoding="utf-8")
 
-def blocks(language: str) -> list[str]:
-    fences = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-    return [text for kind, text in fences if kind == language]
+
+def blocks(language: str, text: str = README) -> list[str]:
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [block for kind, block in fences if kind == language]
 
 
 def test_ci_runs_exactly_the_two_commands_a_person_is_told() -> None:
@@ -49,7 +51,7 @@ def test_every_command_shown_exists_with_its_flags() -> None:
             assert flag in known, f"{name} {flag}"
 
 
-@pytest.mark.parametrize("block", blocks("json"))
+@pytest.mark.parametrize("block", [*blocks("json"), *blocks("json", ROUTING)])
 def test_every_configuration_shown_is_valid(block: str) -> None:
     Settings.model_validate(json.loads(block))
 
@@ -66,7 +68,8 @@ def test_headers_shown_are_those_of_the_proxy() -> None:
     sources = "".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "podman_llm" / "proxy").glob("*.py")
     )
-    for header in ("X-Request-Id", "X-Cache", "Age", "X-Served-By", "X-Pod-State"):
+    told = ("X-Request-Id", "X-Cache", "Age", "X-Served-By", "X-Pod-State")
+    for header in (*told, "X-Attempts", "X-Fallback-Reason"):
         assert f"`{header}`" in README
         assert header.lower() in sources.lower()
 
