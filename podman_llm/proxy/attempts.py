@@ -105,6 +105,8 @@ class Attempts:
                 return _told(won_before(found), tried, fallback_reason(tried, plan.excluded))
             asked = await self._asking.asked(name, inquiry, shelved)
             limit = self._limit(inquiry, ends, is_last=name == plan.attempts[-1])
+            if not limit:
+                break  # no time is left; who is not asked for that has not failed
             end, won = await self._try(asked, inquiry, limit, is_only=plan.attempts == (POD,))
             if won is not None:
                 self._note(inquiry, tried, answered_by=asked)

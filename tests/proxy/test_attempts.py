@@ -203,6 +203,17 @@ async def test_when_all_fail_one_error_names_each_attempt_and_its_reason() -> No
         assert rig.activity.failed_attempts == 3
 
 
+async def test_one_deadline_holds_for_all_attempts_together() -> None:
+    async with house("first", "second", routing={"deadline_seconds": 0.3}) as rig:
+        rig.set_target(**BOOTING)
+        rig.services["first"].add_fault(Fault(FaultKind.DELAY, seconds=30))
+        said = await rig.ask()
+        assert said.status == 503
+        assert "first/first-model: no content within" in said.error
+        assert not rig.services["second"].requests
+        assert rig.activity.snapshot().circuits["second"] == "CLOSED"
+
+
 async def test_a_services_refusal_of_our_key_is_not_the_clients_affair() -> None:
     async with house("first", "second") as rig:
         rig.set_target(**BOOTING)
