@@ -218,7 +218,7 @@ ADOPT = replace(UP, adopt="pod1")
 
 
 def test_a_named_pod_of_ours_is_planned_for_and_taken_over() -> None:
-    world = {"wish": ADOPT, "view": listed(sight_of())}
+    world: dict[str, Any] = {"wish": ADOPT, "view": listed(sight_of())}
     assert rested(**world).deed == MakePlan()
     record = planned(PLAN, **world).book.record
     assert record
