@@ -148,7 +148,9 @@ def test_any_damage_to_the_current_generation_gives_the_previous(
         assert read_pod_state(paths) == older, what
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_flipped_bit_never_makes_a_third_state(
     data: st.DataObject, store: StateStore, older: PodState, state: PodState, paths: StatePaths
