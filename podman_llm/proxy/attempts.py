@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import hdrs
 
@@ -41,6 +41,13 @@ _TOO_LATE: Final = 504
 _OK: Final = 200
 
 
+class Closable(Protocol):
+    """What an answer holds."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Won:
     """The answer that the client gets, and who gives it. It must be closed.
@@ -52,7 +59,7 @@ class Won:
 
     opened: Opened
     served_by: str
-    resources: contextlib.ExitStack
+    resources: Closable
     cache: str = ""
     attempts: str = ""
     reason: str = ""

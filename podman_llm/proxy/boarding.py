@@ -29,15 +29,15 @@ class Boarding:
         if inquiry.method != hdrs.METH_POST or inquiry.ask.route.endpoint is None:
             return await self._attempts.open(inquiry)
 
-        async def lead(flight: Flight[Won]) -> None:
-            await self._lead(flight, inquiry)
-
-        with contextlib.ExitStack() as resources:
-            seat = resources.enter_context(self._flights.board(ticket_of(inquiry), lead))
+        seat = self._flights.board(ticket_of(inquiry), lambda flight: self._lead(flight, inquiry))
+        try:
             won = await seat.head()
-            if not seat.is_leader:
-                self._activity.count("COALESCED" if won.age is None else "HIT")
-            return _share(won, seat, resources.pop_all())
+        except BaseException:
+            seat.close()
+            raise
+        if not seat.is_leader:
+            self._activity.count("COALESCED" if won.age is None else "HIT")
+        return _share(won, seat)
 
     async def _lead(self, flight: Flight[Won], inquiry: Inquiry) -> None:
         with contextlib.closing(await self._attempts.open(inquiry)) as won:
@@ -54,13 +54,13 @@ class Boarding:
         await self._flights.close()
 
 
-def _share(won: Won, seat: Seat[Won], resources: contextlib.ExitStack) -> Won:
+def _share(won: Won, seat: Seat[Won]) -> Won:
     """One rider's part of an answer: its own place in the body, its own end."""
-    opened = replace(won.opened, close=resources.close)
-    if not opened.is_whole:
-        opened = replace(opened, begun=b"", read=seat.next)
+    opened = won.opened
+    begun = opened.begun if opened.is_whole else b""
+    opened = replace(opened, begun=begun, read=seat.next, close=seat.close)
     word = won.cache if seat.is_leader else won.cache or "COALESCED"
-    return replace(won, opened=opened, resources=resources, cache=word)
+    return replace(won, opened=opened, resources=seat, cache=word)
 
 
 def ticket_of(inquiry: Inquiry) -> Ticket:

@@ -14,8 +14,7 @@ far and then what comes, each at the pace of its own connection:
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Generic, TypeVar
 
 from podman_llm.core.flight import Ticket
@@ -44,7 +43,7 @@ class Flight(Generic[F]):
         self._pieces: list[bytes] = []
         self._dropped = 0  # pieces that are no longer held
         self._sent = 0  # bytes of all pieces
-        self._news = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self._progress = asyncio.Event()
 
     def begin(self, head: F) -> None:
@@ -86,12 +85,16 @@ class Flight(Generic[F]):
         self._tell()
 
     def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
 
     async def news(self) -> None:
         """Return when anything changes from now on."""
-        await self._news.wait()
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
 
     def pieces_from(self, position: int) -> list[bytes]:
         """What came since a position; it must still be held."""
@@ -103,14 +106,24 @@ class Flight(Generic[F]):
 
 
 class Seat(Generic[F]):
-    """One request's place in a flight. ``is_leader``: this request began the call."""
+    """One request's place in a flight, to be closed. ``is_leader``: this request began the call."""
 
-    def __init__(self, flight: Flight[F], *, is_leader: bool) -> None:
+    def __init__(
+        self, flight: Flight[F], *, is_leader: bool, leave: Callable[[Flight[F]], None]
+    ) -> None:
         self.is_leader = is_leader
         self.position = 0  # pieces taken
         self.taken = 0  # bytes of them
         self._flight = flight
+        self._leave = leave
         self._is_lost = False
+        flight.seats.add(self)
+
+    def close(self) -> None:
+        """Leave, at the end of the answer or before."""
+        self._flight.seats.discard(self)
+        self._flight.note_progress()
+        self._leave(self._flight)
 
     async def head(self) -> F:
         """How the answer begins. Raises what the call failed with."""
@@ -165,28 +178,19 @@ class Flights(Generic[F]):
         self._boarding: dict[str, list[Flight[F]]] = {}
         self._tasks: dict[Flight[F], asyncio.Task[None]] = {}
 
-    @contextlib.contextmanager
     def board(
-        self, ticket: Ticket, lead: Callable[[Flight[F]], Awaitable[None]]
-    ) -> Iterator[Seat[F]]:
+        self, ticket: Ticket, lead: Callable[[Flight[F]], Coroutine[None, None, None]]
+    ) -> Seat[F]:
         """A seat in a flight under way that suits the ticket, or in a new one that ``lead`` makes.
 
         Whatever ``lead`` raises is raised to each rider.
         """
         flight = self._find(ticket)
-        is_leader = flight is None
         if flight is None:
-            flight = self._start(ticket, lead)
+            return Seat(self._start(ticket, lead), is_leader=True, leave=self._leave_to_itself)
         if flight.lingering is not None:
             flight.lingering.cancel()
-        seat = Seat(flight, is_leader=is_leader)
-        flight.seats.add(seat)
-        try:
-            yield seat
-        finally:
-            flight.seats.discard(seat)
-            flight.note_progress()
-            self._leave_to_itself(flight)
+        return Seat(flight, is_leader=False, leave=self._leave_to_itself)
 
     def _find(self, ticket: Ticket) -> Flight[F] | None:
         now = asyncio.get_running_loop().time()
@@ -196,15 +200,13 @@ class Flights(Generic[F]):
                 return flight
         return None
 
-    def _start(self, ticket: Ticket, lead: Callable[[Flight[F]], Awaitable[None]]) -> Flight[F]:
+    def _start(
+        self, ticket: Ticket, lead: Callable[[Flight[F]], Coroutine[None, None, None]]
+    ) -> Flight[F]:
         flight: Flight[F] = Flight(ticket, limit=self._limit)
         if flight.is_open:
             self._boarding.setdefault(ticket.flight, []).append(flight)
-
-        async def fly() -> None:
-            await lead(flight)
-
-        task = self._tasks[flight] = asyncio.create_task(fly())
+        task = self._tasks[flight] = asyncio.create_task(lead(flight))
         task.add_done_callback(lambda done: self._land(flight, done))
         return flight
 

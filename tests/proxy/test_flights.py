@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import pytest
 
@@ -75,11 +76,11 @@ async def flights() -> AsyncIterator[Flights[str]]:
 
 async def test_a_rider_gets_what_came_before_and_then_what_comes(flights: Flights[str]) -> None:
     call = Call()
-    with flights.board(SHARED, call) as leader:
+    with closing(flights.board(SHARED, call)) as leader:
         call.say(b"one ", b"two ")
         assert await leader.head() == "pod"
         await turns()
-        with flights.board(SHARED, never) as rider:
+        with closing(flights.board(SHARED, never)) as rider:
             assert await rider.next() == b"one two "
             call.say(b"three", b"")
             assert (await rest(rider), await rest(leader)) == (b"three", b"one two three")
@@ -89,18 +90,18 @@ async def test_a_rider_gets_what_came_before_and_then_what_comes(flights: Flight
 async def test_the_leader_may_leave_while_others_ride(flights: Flights[str]) -> None:
     call = Call()
     with contextlib.ExitStack() as stays:
-        with flights.board(SHARED, call):
-            rider = stays.enter_context(flights.board(SHARED, never))
+        with closing(flights.board(SHARED, call)):
+            rider = stays.enter_context(closing(flights.board(SHARED, never)))
         call.say(b"whole", b"")
         assert await rest(rider) == b"whole"
 
 
 async def test_a_call_is_over_for_boarding_when_it_has_landed(flights: Flights[str]) -> None:
     first, second = Call(), Call()
-    with flights.board(SHARED, first) as rider:
+    with closing(flights.board(SHARED, first)) as rider:
         first.say(b"x", b"")
         await rest(rider)
-        with flights.board(SHARED, second) as later:
+        with closing(flights.board(SHARED, second)) as later:
             assert later.is_leader
 
 
@@ -110,20 +111,23 @@ async def test_a_failure_is_everybodys_and_the_next_one_calls_anew(
 ) -> None:
     call = Call()
     failure = UpstreamUnreachable("down")
-    with flights.board(SHARED, call) as leader, flights.board(SHARED, never) as rider:
+    with (
+        closing(flights.board(SHARED, call)) as leader,
+        closing(flights.board(SHARED, never)) as rider,
+    ):
         call.say(*before, failure)
         for seat in (leader, rider):
             with pytest.raises(UpstreamUnreachable) as raised:
                 await rest(seat)
             assert raised.value is failure
             assert seat.taken == sum(map(len, before))
-        with flights.board(SHARED, Call()) as later:
+        with closing(flights.board(SHARED, Call())) as later:
             assert later.is_leader
 
 
 async def test_a_call_that_never_begins_its_answer_is_a_broken_one(flights: Flights[str]) -> None:
     call = Call()
-    with flights.board(SHARED, call) as seat:
+    with closing(flights.board(SHARED, call)) as seat:
         call.say(b"")
         with pytest.raises(UpstreamBroke, match="no answer"):
             await seat.head()
@@ -133,7 +137,7 @@ async def test_a_call_that_never_begins_its_answer_is_a_broken_one(flights: Flig
 async def test_who_may_not_share_flies_beside(
     flights: Flights[str], ticket: Ticket, boards: bool
 ) -> None:
-    with flights.board(ticket, Call()), flights.board(ticket, Call()) as second:
+    with closing(flights.board(ticket, Call())), closing(flights.board(ticket, Call())) as second:
         assert second.is_leader is not boards
 
 
@@ -142,34 +146,34 @@ async def test_a_retry_finds_the_call_that_its_client_left(
     flights: Flights[str], ticket: Ticket
 ) -> None:
     call = Call()
-    with flights.board(ticket, call):
+    with closing(flights.board(ticket, call)):
         await call.began.wait()
     call.say(b"early ")
     await turns()
-    with flights.board(ticket, never) as retry:
+    with closing(flights.board(ticket, never)) as retry:
         call.say(b"late", b"")
         assert await rest(retry) == b"early late"
 
 
 async def test_each_of_two_that_may_not_share_finds_its_own_again(flights: Flights[str]) -> None:
     first, second = Call(), Call()
-    with flights.board(RETRY, first), flights.board(RETRY, second):
+    with closing(flights.board(RETRY, first)), closing(flights.board(RETRY, second)):
         await turns()
     first.say(b"first", b"")
     second.say(b"second", b"")
-    with flights.board(RETRY, never) as one, flights.board(RETRY, never) as other:
+    with closing(flights.board(RETRY, never)) as one, closing(flights.board(RETRY, never)) as other:
         assert [await rest(one), await rest(other)] == [b"first", b"second"]
 
 
 async def test_a_call_nobody_returns_to_ends_after_the_linger() -> None:
     flights: Flights[str] = Flights(limit=LIMIT, linger=0.05)
     call = Call()
-    with flights.board(SHARED, call):
+    with closing(flights.board(SHARED, call)):
         await call.began.wait()
     assert not call.ended.is_set()
     await call.ended.wait()
     assert call.cancelled
-    with flights.board(SHARED, Call()) as later:
+    with closing(flights.board(SHARED, Call())) as later:
         assert later.is_leader
     await flights.close()
 
@@ -177,9 +181,9 @@ async def test_a_call_nobody_returns_to_ends_after_the_linger() -> None:
 async def test_each_leaving_begins_the_linger_anew() -> None:
     flights: Flights[str] = Flights(limit=LIMIT, linger=0.2)
     call, loop = Call(), asyncio.get_running_loop()
-    with flights.board(SHARED, call):
+    with closing(flights.board(SHARED, call)):
         await call.began.wait()
-    with flights.board(SHARED, never):
+    with closing(flights.board(SHARED, never)):
         await asyncio.sleep(0.15)
     left = loop.time()
     await call.ended.wait()
@@ -193,7 +197,7 @@ async def test_without_anybody_to_wait_for_a_deserted_call_ends_at_once(
 ) -> None:
     flights: Flights[str] = Flights(limit=LIMIT, linger=linger)
     call = Call()
-    with flights.board(ticket, call):
+    with closing(flights.board(ticket, call)):
         await call.began.wait()
     await turns()
     assert call.cancelled
@@ -202,20 +206,20 @@ async def test_without_anybody_to_wait_for_a_deserted_call_ends_at_once(
 async def test_a_cancelled_call_is_not_boarded_while_it_ends() -> None:
     flights: Flights[str] = Flights(limit=LIMIT, linger=0)
     call = Call()
-    with flights.board(SHARED, call):
+    with closing(flights.board(SHARED, call)):
         await call.began.wait()
-    with flights.board(SHARED, Call()) as next_one:
+    with closing(flights.board(SHARED, Call())) as next_one:
         assert next_one.is_leader
     await flights.close()
 
 
 async def test_beyond_the_limit_who_comes_late_calls_for_itself(flights: Flights[str]) -> None:
     call = Call()
-    with flights.board(SHARED, call) as leader:
+    with closing(flights.board(SHARED, call)) as leader:
         for _ in range(12):
             call.say(b"ten bytes ")
             assert await leader.next() == b"ten bytes "
-        with flights.board(SHARED, Call()) as late:
+        with closing(flights.board(SHARED, Call())) as late:
             assert late.is_leader
         call.say(b"end", b"")
         assert await rest(leader) == b"end"
@@ -223,7 +227,10 @@ async def test_beyond_the_limit_who_comes_late_calls_for_itself(flights: Flights
 
 async def test_a_slow_rider_holds_up_nobody_and_loses_its_seat(flights: Flights[str]) -> None:
     call = Call()
-    with flights.board(SHARED, call) as fast, flights.board(SHARED, never) as slow:
+    with (
+        closing(flights.board(SHARED, call)) as fast,
+        closing(flights.board(SHARED, never)) as slow,
+    ):
         await asyncio.wait_for(_read_all_but(call, fast, 30), 5)
         with pytest.raises(UpstreamBroke, match="too slowly"):
             await slow.next()
@@ -240,7 +247,10 @@ async def _read_all_but(call: Call, fast: Seat[str], count: int) -> None:
 
 async def test_a_rider_within_the_limit_keeps_its_seat(flights: Flights[str]) -> None:
     call = Call()
-    with flights.board(SHARED, call) as fast, flights.board(SHARED, never) as slow:
+    with (
+        closing(flights.board(SHARED, call)) as fast,
+        closing(flights.board(SHARED, never)) as slow,
+    ):
         for _ in range(30):
             call.say(b"ten bytes ")
             await fast.next()
@@ -256,7 +266,7 @@ async def test_the_upstream_waits_for_the_fastest_rider(
     flights: Flights[str], ticket: Ticket
 ) -> None:
     call = Call()
-    with flights.board(ticket, call) as seat:
+    with closing(flights.board(ticket, call)) as seat:
         call.say(*[b"ten bytes "] * 50, b"")
         await turns(100)
         assert seat._flight._sent == LIMIT / 2 + 10
@@ -265,7 +275,7 @@ async def test_the_upstream_waits_for_the_fastest_rider(
 
 async def test_closing_ends_every_call_and_tells_its_riders(flights: Flights[str]) -> None:
     call = Call()
-    with flights.board(SHARED, call) as seat:
+    with closing(flights.board(SHARED, call)) as seat:
         await call.began.wait()
         await flights.close()
         assert call.cancelled
