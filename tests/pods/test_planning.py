@@ -96,6 +96,10 @@ def test_the_spec_carries_what_the_settings_say() -> None:
     assert spec.env == {"HF_TOKEN": "{{ RUNPOD_SECRET_hf }}"}
 
 
+def test_a_lease_is_asked_for_in_the_environment() -> None:
+    assert made({"pod": {"lease_seconds": 1500}}).spec.env == {"PLLM_LEASE": "1500"}
+
+
 def test_without_a_secret_the_environment_is_empty_and_the_disk_computed() -> None:
     spec = made({"modelStoreId": "gpt-oss-20b"}).spec
     assert spec.env == {}

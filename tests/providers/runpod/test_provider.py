@@ -254,6 +254,16 @@ def test_offers_that_cannot_be_read_say_why(
         canned_provider.gpus()
 
 
+def test_its_pods_guard_themselves_before_anything_else_runs(
+    canned_provider: RunpodProvider,
+) -> None:
+    assert canned_provider.guarded
+    python, flag, guard, boot = entrypoint()
+    assert (python, flag) == ("python3", "-c")
+    assert "PLLM-GUARD" in guard
+    assert "PLLM-BOOT" in boot
+
+
 def test_a_key_is_demanded_of_everybody(canned_provider: RunpodProvider) -> None:
     assert canned_provider.keyed
     assert canned_provider.name == "runpod"
