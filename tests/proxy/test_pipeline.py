@@ -384,7 +384,8 @@ async def test_who_would_rather_wait_gets_a_fallback_only_when_waiting_was_in_va
         assert said.is_whole
         assert said.models == {"other-model"}
         kept = await rig.ask(stream=True, seed=0, headers=HOLD)
-        assert kept.body == said.body
+        # How often it was kept alive is the clock's affair.
+        assert kept.body.replace(KEPT_ALIVE, b"") == said.body.replace(KEPT_ALIVE, b"")
         assert len(rig.services["other"].requests) == 1
 
 
