@@ -35,7 +35,6 @@ class _Fresh(TypedDict):
     sent: ClockReading | None
     rates: tuple[RateInterval, ...]
     absences: tuple[tuple[float, int], ...]
-    anchor: ClockReading | None
 
 
 def first_intent(world: World, plan: Planned, *, attempt: int, billed_before: int) -> PodRecord:
@@ -119,5 +118,4 @@ def _fresh(world: World, model: str, candidate: Candidate) -> _Fresh:
         "sent": None,
         "rates": (),
         "absences": (),
-        "anchor": None,
     }

@@ -59,7 +59,7 @@ def deadlines(
 
 def pod_time(record: PodRecord, reading: ClockReading) -> float:
     """Now, as this pod's lease counts: wall seconds that no clock move can hold back."""
-    if _anchor(record).boot_id == reading.boot_id or record.created_at is None:
+    if record.intent.boot_id == reading.boot_id or record.created_at is None:
         # The time since the intent is known exactly; a provider's clock that is merely behind
         # ours must not shorten the lease. Only after a reboot is it the better witness.
         return max(reading.wall, steady_time(record, reading))
@@ -71,22 +71,28 @@ def steady_time(record: PodRecord, reading: ClockReading) -> float:
 
     No step of the wall clock enters, in either direction, until the host reboots.
     """
-    anchor = _anchor(record)
-    if anchor.boot_id == reading.boot_id:
-        return anchor.wall + reading.boottime - anchor.boottime
+    if record.intent.boot_id == reading.boot_id:
+        return record.intent.wall + reading.boottime - record.intent.boottime
     return reading.wall
 
 
-def anchored(record: PodRecord, reading: ClockReading) -> PodRecord:
-    """The record with its time tied to this boot of the host, if it was tied to another.
+def of_this_boot(record: PodRecord, reading: ClockReading) -> PodRecord:
+    """The record with its beginnings told in the time since this boot of the host.
 
-    Time does not go back behind the last move, whatever the wall clock says after a reboot.
+    Time does not go back behind the last move, whatever the wall clock says after a reboot, and
+    from there it goes on as steadily as it did before.
     """
-    if _anchor(record).boot_id == reading.boot_id:
+    if record.intent.boot_id == reading.boot_id:
         return record
     latest = record.transitions[-1].at if record.transitions else record.intent.wall
     now = max(pod_time(record, reading), latest)
-    return replace(record, anchor=replace(reading, wall=now))
+
+    def told(since: ClockReading) -> ClockReading:
+        passed = max(0.0, now - since.wall)
+        return replace(reading, wall=since.wall, boottime=reading.boottime - passed)
+
+    sent = told(record.sent) if record.sent else None
+    return replace(record, intent=told(record.intent), sent=sent)
 
 
 def elapsed(since: ClockReading, reading: ClockReading) -> float:
@@ -136,8 +142,3 @@ def idle_limit(record: PodRecord, configured: float | None) -> float | None:
         return None
     start = record.taken_over_at or (record.sent or record.intent).wall
     return max(configured, record.ready_at - start)
-
-
-def _anchor(record: PodRecord) -> ClockReading:
-    """The moment from which the time since boot counts for this pod."""
-    return record.anchor or record.intent

@@ -233,8 +233,6 @@ class PodRecord:
     latest of an unbroken run of valid lists without it. ``billed_before`` counts earlier attempts
     of this generation that may have cost money. ``refusals`` says what the candidates tried so far
     in this round answered. ``is_cut_short`` says that a budget ends it before the time asked for.
-    ``anchor`` is the pod's time when the first process of this boot of the host took over; None
-    while it is the boot of ``intent``.
     ``taken_over_at`` is when a pod that was in no record was found; what it did before is unknown.
     """
 
@@ -273,7 +271,6 @@ class PodRecord:
     evidence: Evidence | None = None
     transitions: tuple[Transition, ...] = field(default=())
     is_cut_short: bool = False
-    anchor: ClockReading | None = None
     taken_over_at: float | None = None
     guard: Guard = Guard.NONE
 

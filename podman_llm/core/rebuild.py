@@ -28,7 +28,7 @@ def after_restart(record: PodRecord, reading: ClockReading, *, is_older: bool) -
     generation before the one that was lost, which may have been saved just after it: an intent
     read here may have been sent since, so it counts as sent.
     """
-    record = lease.anchored(record, reading)
+    record = lease.of_this_boot(record, reading)
     now = lease.pod_time(record, reading)
     if record.phase in {Phase.READY, Phase.DEGRADED}:
         return advance(record, Phase.BOOTING, now, "restarted; readiness is proved again")

@@ -33,14 +33,19 @@ def test_a_clock_set_forward_counts() -> None:
 
 
 def test_after_a_reboot_time_goes_on_from_the_last_move_whatever_the_wall_clock_says() -> None:
-    record = record_in(Phase.READY, transitions=(Transition(Phase.READY, START + 50, ""),))
+    moves = (Transition(Phase.READY, START + 50, ""),)
+    record = record_in(Phase.READY, transitions=moves, sent=reading(10))
     rebooted = ClockReading(START - 7200, 5.0, "boot-2")
-    tied = lease.anchored(record, rebooted)
+    tied = lease.of_this_boot(record, rebooted)
     assert lease.pod_time(tied, rebooted) == START + 50
     later = ClockReading(START - 9000, 65.0, "boot-2")
     assert lease.pod_time(tied, later) == lease.steady_time(tied, later) == START + 110
-    assert lease.anchored(tied, later) == tied
-    assert lease.anchored(record, reading(9)) == record
+    assert tied.sent
+    assert (tied.intent.wall, tied.sent.wall) == (START, START + 10)
+    assert lease.elapsed(tied.sent, later) == 100
+    assert lease.of_this_boot(tied, later) == tied
+    assert lease.of_this_boot(record, reading(9)) == record
+    assert lease.of_this_boot(record_in(Phase.INTENT), rebooted).sent is None
 
 
 def test_a_provider_clock_behind_ours_takes_nothing_while_the_boot_lasts() -> None:

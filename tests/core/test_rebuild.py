@@ -58,7 +58,7 @@ def test_a_restart_keeps_what_was_promised() -> None:
 def test_a_reboot_ties_the_pods_time_to_the_new_boot() -> None:
     rebooted = ClockReading(START + 60, 5.0, "boot-2")
     after = after_restart(record_in(Phase.BOOTING), rebooted, is_older=False)
-    assert after.anchor is not None
+    assert after.intent.boot_id == "boot-2"
     assert lease.steady_time(after, replace(rebooted, wall=0.0, boottime=8.0)) == START + 63
 
 
