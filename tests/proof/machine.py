@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from podman_llm.core.pod import ALLOWED, CLOSED, Phase, PodRecord, StopReason
 from podman_llm.errors import StateError
@@ -68,7 +68,7 @@ class RealDisk(Disk):
         victims = [self.paths.pod_state, *([self.paths.previous_pod_state] if both else [])]
         for path in victims:
             if path.exists() and (content := bytearray(path.read_bytes())):
-                at = min(len(content) - 1, int(len(content) * keep))
+                at = min(len(content) - 2, int(len(content) * keep))
                 content[at] ^= 0x10
                 path.write_bytes(bytes(content) if flip else bytes(content[:at]))
         if both or len(self.saves) < 2:
@@ -94,7 +94,7 @@ class PodMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="proof-")
         self.house = house = House(runtime_seconds=RUNTIME)
-        house.configure(pod={"max_extension_seconds": EXTENSION, "idle_seconds": 400.0})
+        house.configure(pod={"max_extension_seconds": EXTENSION})
         self.fuse = house.fuse = Odometer()
         self.disk = house.store = RealDisk(house, self.fuse, Path(self.folder.name))
         self.cloud = house.cloud = WatchedCloud(now=house.true_time, disk=self.disk)
@@ -113,6 +113,11 @@ class PodMachine(RuleBasedStateMachine):
             self._all_is_well_that_ends()
         finally:
             self.folder.cleanup()
+
+    @initialize(fate=st.sampled_from(sorted(FATES)), idle=st.sampled_from([None, 400.0]))
+    def begin(self, fate: str, idle: float | None) -> None:
+        self.cloud.fates.append(FATES[fate])
+        self.house.configure(pod={"idle_seconds": idle})
 
     # What people do -----------------------------------------------------------------------------
 
@@ -162,7 +167,7 @@ class PodMachine(RuleBasedStateMachine):
         for _ in range(turns):
             self._turn()
 
-    @rule(seconds=st.sampled_from([20.0, 120.0, 400.0]))
+    @rule(seconds=st.sampled_from([20.0, 120.0, 400.0, 1200.0]))
     def wait(self, seconds: float) -> None:
         self._played("wait")
         until = self.house.true_time() + seconds
