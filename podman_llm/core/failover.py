@@ -49,7 +49,7 @@ class Outcome(StrEnum):
     @property
     def fails_over(self) -> bool:
         """Whether another upstream may do better."""
-        return self not in {Outcome.ANSWERED, Outcome.REJECTED}
+        return self not in _FINAL
 
     @property
     def effect(self) -> Effect:
@@ -57,6 +57,7 @@ class Outcome(StrEnum):
         return _EFFECTS[self]
 
 
+_FINAL: Final = frozenset({Outcome.ANSWERED, Outcome.REJECTED})
 _EFFECTS: Final = {
     Outcome.ANSWERED: Effect.GOOD,
     Outcome.REJECTED: Effect.NONE,

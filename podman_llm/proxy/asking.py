@@ -118,7 +118,8 @@ class Asking:
     async def asked(self, name: str, inquiry: Inquiry, shelved: Shelved) -> Asked:
         """The call to ``name``."""
         shelved = await shelved.less_known()
-        inquiry = replace(inquiry, ask=shelved.ask)
+        if shelved.part is not None or name != POD:
+            inquiry = replace(inquiry, ask=shelved.ask)
         if name == POD:
             call = inquiry.to_pod(keeps_credentials=self._keeps_credentials)
             return Asked(name, self._pod, call, shelved)

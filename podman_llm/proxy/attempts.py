@@ -109,16 +109,18 @@ class Attempts:
         for name in plan.attempts:
             shelved = self._asking.shelved(name, inquiry)
             if name != POD and (found := await shelved.find()) and found.answers:
-                return _told(won_before(found), tried, fallback_reason(tried, plan.excluded))
+                reason = fallback_reason(tried, plan.excluded)
+                return replace(won_before(found), attempts=trail(tried), reason=reason)
             asked = await self._asking.asked(name, inquiry, shelved)
             limit = self._limit(inquiry, ends, is_last=name == plan.attempts[-1])
             if not limit:
                 break  # no time is left; who is not asked for that has not failed
-            end, won = await self._try(asked, inquiry, limit, is_only=plan.attempts == (POD,))
-            if won is not None:
+            end, opened = await self._try(asked, inquiry, limit, is_only=plan.attempts == (POD,))
+            if opened is not None:
                 self._note(inquiry, tried, answered_by=asked)
                 reason = "" if asked.is_pod else fallback_reason(tried, plan.excluded)
-                return _told(won, [*tried, end], reason)
+                told = trail([*tried, end])
+                return Won(opened, asked.served_by, opened, attempts=told, reason=reason)
             tried.append(end)
         self._note(inquiry, tried, answered_by=None)
         raise _refusal(all_failed(tried, plan.excluded), trail(tried))
@@ -135,7 +137,7 @@ class Attempts:
 
     async def _try(
         self, asked: Asked, inquiry: Inquiry, limit: float, *, is_only: bool
-    ) -> tuple[Tried, Won | None]:
+    ) -> tuple[Tried, Opened | None]:
         """One attempt. ``is_only``: with nobody else to ask, the pod's failure is told as it is."""
         with contextlib.ExitStack() as resources, self._circuits.asking(asked.name) as turn:
             if asked.is_pod and not inquiry.is_probe:
@@ -152,8 +154,8 @@ class Attempts:
             self._tell(turn, tried, inquiry)
             if tried.outcome.fails_over and not is_only:
                 return tried, None
-            watched = replace(opened, read=self._watched(opened.read, asked, inquiry))
-            return tried, Won(watched, asked.served_by, resources.pop_all())
+            read = opened.read if opened.is_whole else self._watched(opened.read, asked, inquiry)
+            return tried, replace(opened, read=read, close=resources.pop_all().close)
 
     def _tell(self, turn: Turn, tried: Tried, inquiry: Inquiry) -> None:
         turn.effect, turn.why = self._effect(tried.outcome, inquiry, is_pod=tried.is_pod), tried.why
@@ -206,6 +208,8 @@ async def _opened(asked: Asked, limit: float, resources: contextlib.ExitStack) -
 
 
 def _judged(asked: Asked, opened: Opened) -> Tried:
+    if opened.status == _OK:
+        return Tried(asked.served_by, Outcome.ANSWERED, is_pod=asked.is_pod)
     kind = _header(opened.headers, hdrs.CONTENT_TYPE)
     outcome = judge_status(opened.status, is_pod=asked.is_pod, is_page=kind.startswith(HTML))
     if not outcome.fails_over:
@@ -236,11 +240,6 @@ def won_before(found: Found) -> Won:
         entry.status, entry.headers, entry.body, is_whole=True, read=end, close=resources.close
     )
     return Won(opened, entry.served_by, resources, found.word, age=found.age)
-
-
-def _told(won: Won, tried: Sequence[Tried], reason: str) -> Won:
-    """The answer with the story of how it was won."""
-    return replace(won, attempts=trail(tried), reason=reason)
 
 
 def _refusal(told: Refuse, attempts: str = "") -> Refusal:

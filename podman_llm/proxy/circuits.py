@@ -5,10 +5,9 @@ Each worker learns for itself: what it learned is old within a minute, and not w
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import Self
 
 from podman_llm.core import breaker
 from podman_llm.core.breaker import Admission, BreakerPolicy, Circuit, CircuitState, Closed, Open
@@ -20,12 +19,29 @@ from podman_llm.telemetry import names
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
 class Turn:
-    """One call to an upstream; whoever makes it says at its end what it tells."""
+    """One call to an upstream; whoever makes it says at its end what it tells.
 
-    effect: Effect = Effect.NONE
-    why: str = ""
+    As a context manager around the call. What ends without a word, as when the client leaves,
+    tells nothing.
+    """
+
+    __slots__ = ("_circuits", "_name", "effect", "why")
+
+    def __init__(self, circuits: Circuits, name: str) -> None:
+        self.effect = Effect.NONE
+        self.why = ""
+        self._circuits = circuits
+        self._name = name
+
+    def __enter__(self) -> Self:
+        """Take the place of who tries, if that is what the circuit wants."""
+        self._circuits.admit(self._name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the circuit learn."""
+        self._circuits.learn(self._name, self.effect, self.why)
 
 
 class Circuits:
@@ -60,15 +76,13 @@ class Circuits:
         why = circuit.why if isinstance(circuit, Open) else "it is being tried"
         return why, breaker.seconds_shut(circuit, self._clock.monotonic())
 
-    @contextlib.contextmanager
-    def asking(self, name: str) -> Iterator[Turn]:
-        """Around a call. What ends without a word, as when the client leaves, tells nothing."""
+    def asking(self, name: str) -> Turn:
+        """To be put around a call."""
+        return Turn(self, name)
+
+    def admit(self, name: str) -> None:
+        """Note that somebody asks."""
         self._put(name, breaker.admit(self._circuits[name], self._clock.monotonic()))
-        turn = Turn()
-        try:
-            yield turn
-        finally:
-            self.learn(name, turn.effect, turn.why)
 
     def learn(self, name: str, effect: Effect, why: str) -> None:
         """Take note of how a call ended."""
@@ -122,9 +136,9 @@ class Circuits:
         return breaker.is_settling(self._circuits[POD], self._clock.monotonic(), self._policy)
 
     def _put(self, name: str, circuit: Circuit) -> None:
-        before = breaker.name_of(self._circuits[name])
+        before = self._circuits[name]
         self._circuits[name] = circuit
-        after = breaker.name_of(circuit)
-        if after != before:
+        if type(circuit) is not type(before):
+            after = breaker.name_of(circuit)
             why = circuit.why if isinstance(circuit, Open) else ""
             _log.info(names.CIRCUIT_MOVED, extra={"upstream": name, "state": after, "why": why})

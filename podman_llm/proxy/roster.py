@@ -35,6 +35,10 @@ class Planned:
     pod: PodView
 
 
+_AT_WORK: Final = PodView(is_ready=True)
+_POD_ALONE: Final = Planned(Plan((POD,)), _AT_WORK)
+
+
 class Roster:
     """Plans attempts. ``pod`` is the upstream that reaches the pod."""
 
@@ -58,6 +62,8 @@ class Roster:
     def plan(self, inquiry: Inquiry) -> Planned:
         """Whom to ask, in order. May send a probe ahead to a pod that failed before."""
         pod = self._pod_view(inquiry)
+        if pod is _AT_WORK and not self.backends:
+            return _POD_ALONE  # as nearly always, for nearly everybody
         others = [self._alternative(backend, inquiry) for backend in self.backends.values()]
         is_stream = inquiry.ask.question.wants_stream
         return Planned(plan(pod, others, policy=inquiry.policy, is_stream=is_stream), pod)
@@ -121,6 +127,8 @@ class Roster:
             )
         self._circuits.meet_pod(target.served_by)
         admission = self._circuits.admission(POD)
+        if admission is Admission.PASS:
+            return _AT_WORK
         if self._circuits.is_pod_unproven:
             if admission is Admission.TRY:
                 self._send_probe(target)
