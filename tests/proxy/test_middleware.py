@@ -192,7 +192,7 @@ async def test_a_defect_is_an_honest_500_and_not_a_dead_worker(
 
     async with proxy(says(http(ANSWER))) as rig:
         with monkeypatch.context() as patch:
-            patch.setattr("podman_llm.proxy.roster.plan", explode)
+            patch.setattr("podman_llm.proxy.pipeline.Inquiry", explode)
             broken = await rig.ask({"messages": []})
         assert broken.status == 500
         assert b"secret" not in broken.body
