@@ -64,7 +64,9 @@ class RealDisk(Disk):
         self._fuse.point("after save")
 
     def damage(self, *, both: bool, keep: float, flip: bool) -> None:
-        """Cut the newest generation, or both, or flip a bit in each."""
+        """Cut the newest generation, or both, or flip a bit in each; a second flip would mend."""
+        if self.is_damaged:
+            return
         victims = [self.paths.pod_state, *([self.paths.previous_pod_state] if both else [])]
         for path in victims:
             if path.exists() and (content := bytearray(path.read_bytes())):
@@ -73,7 +75,7 @@ class RealDisk(Disk):
                 path.write_bytes(bytes(content) if flip else bytes(content[:at]))
         if both or len(self.saves) < 2:
             self.saves.clear()
-        elif not self.is_damaged:
+        else:
             self.saves.pop()
         self.is_damaged = True
 
@@ -114,9 +116,14 @@ class PodMachine(RuleBasedStateMachine):
         finally:
             self.folder.cleanup()
 
-    @initialize(fate=st.sampled_from(sorted(FATES)), idle=st.sampled_from([None, 400.0]))
-    def begin(self, fate: str, idle: float | None) -> None:
+    @initialize(
+        fate=st.sampled_from(sorted(FATES)),
+        idle=st.sampled_from([None, 400.0]),
+        lag=st.sampled_from([0.0, 0.0, 20.0, 40.0]),
+    )
+    def begin(self, fate: str, idle: float | None, lag: float) -> None:
         self.cloud.fates.append(FATES[fate])
+        self.cloud.list_lag = self.cloud.hidden_for = lag
         self.house.configure(pod={"idle_seconds": idle})
 
     # What people do -----------------------------------------------------------------------------
@@ -224,10 +231,12 @@ class PodMachine(RuleBasedStateMachine):
         self._played("list fault")
         self.cloud.list_faults.extend([fault] * times)
 
-    @rule(lag=st.sampled_from([0.0, 20.0, 40.0]), hidden=st.sampled_from([0.0, 30.0]))
-    def lag(self, lag: float, hidden: float) -> None:
-        self._played("lag")
-        self.cloud.list_lag, self.cloud.hidden_for = lag, hidden
+    @precondition(lambda self: self.cloud.list_lag)
+    @rule()
+    def the_lag_ends(self) -> None:
+        """It never begins while pods live: what was shown is not hidden again (a condition)."""
+        self._played("lag ends")
+        self.cloud.list_lag = self.cloud.hidden_for = 0.0
 
     @rule(failing=st.integers(0, 3), ignored=st.integers(0, 2), denied=st.sampled_from([0.0, 60.0]))
     def deletes(self, failing: int, ignored: int, denied: float) -> None:
