@@ -15,7 +15,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, timeout=50, check=False)
 
 
-def test_every_case_gets_a_ratio_of_both_servers() -> None:
+def test_every_case_gets_a_ratio_to_both_yardsticks() -> None:
     done = bench("--json", "--floor", "0.0001")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -28,6 +28,7 @@ def test_every_case_gets_a_ratio_of_both_servers() -> None:
     ]
     for case in report["cases"]:
         assert case["ratio"] > 0
+        assert case["ratio_to_relay"] > 0
         assert case["proxy"]["requests_per_second"] > 0
         assert case["bare"]["p99_ms"] >= case["bare"]["p50_ms"] > 0
 
