@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
@@ -144,6 +145,11 @@ def _check_content_type(request: web.Request) -> None:
         )
 
 
+@lru_cache(maxsize=8)  # one pod has one deadline; every answer carries it
+def _expires(deadline: float) -> str:
+    return datetime.fromtimestamp(deadline, UTC).isoformat(timespec="seconds")
+
+
 class Boundary:
     """The one middleware, and the signal that stamps headers on whatever leaves."""
 
@@ -204,6 +210,8 @@ class Boundary:
         headers["X-Pod-State"] = marks.target.pod_state
         if headers.get(hdrs.SERVER) == SERVER_SOFTWARE:
             headers[hdrs.SERVER] = "podman-llm"
+        if marks.target.deadline is not None:
+            headers["X-Podman-LLM-Expires"] = _expires(marks.target.deadline)
         if marks.attempts:
             headers["X-Attempts"] = marks.attempts
         if marks.fallback_reason:

@@ -198,3 +198,14 @@ async def test_a_defect_is_an_honest_500_and_not_a_dead_worker(
         assert b"secret" not in broken.body
         assert rig.activity.errors == 1
         assert (await rig.ask({"messages": []})).status == 200
+
+
+async def test_every_answer_tells_when_the_pod_ends() -> None:
+    async with proxy(says(http(ANSWER)), target={"deadline": 1_795_000_000.0}) as rig:
+        answer = await rig.raw(post(LOCAL, JSON))
+        assert answer.header("X-Podman-LLM-Expires") == "2026-11-18T11:06:40+00:00"
+
+
+async def test_where_nothing_ends_no_end_is_told() -> None:
+    async with proxy(says(http(ANSWER))) as rig:
+        assert (await rig.raw(post(LOCAL, JSON))).header("X-Podman-LLM-Expires") in {None, ""}
