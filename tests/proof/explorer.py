@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import pairwise, product
@@ -18,6 +19,8 @@ from typing import Final
 from podman_llm.core.naming import DEADLINE_MARK, INTENT_MARK, OWNER_MARK
 from podman_llm.core.pod import Phase, PodRecord
 from podman_llm.core.sight import CreateOutcome, NotCreated, Refusal
+from podman_llm.errors import ProviderUnreachable
+from podman_llm.pods.reaper import Reaper
 from podman_llm.providers.base import CreateRequest
 from podman_llm.state.store import PodState
 from podman_llm.testing.cloud import (
@@ -43,6 +46,7 @@ PATIENCE: Final = 5000.0
 SLACK: Final = 180.0  # seconds a failing provider may cost at the deadline, beyond our own absence
 HURRY_MOST: Final = 50  # ticks in a row that may ask for the next one at once
 GUARD_SLACK: Final = 60.0
+REAPED_EVERY: Final = 300.0  # the timer of systemd/ and the cron lines of docs/second-host.md
 
 FULL = NotCreated(Refusal.CAPACITY, "There are no longer any instances available")
 FATES: Final[Mapping[str, Fate]] = MappingProxyType(
@@ -81,6 +85,9 @@ WEATHERS: Final[Mapping[str, tuple[dict[str, object], list[ListFault]]]] = Mappi
 """How the provider lies besides: fields of the cloud, and faults of its first lists."""
 _ALL_WEATHERS = {**WEATHERS, "no lists after the start": ({}, [_N] * 4 + [_X] * 70)}
 
+TRUE_LISTS: Final = tuple(name for name, (_, faults) in WEATHERS.items() if not faults)
+"""Those in which each round of a reaper counts; with a list that lies it ends nothing."""
+
 ENDINGS: Final = ("down", "expiry", "down and up again")
 LOSSES: Final = ("newest", "all")
 """What is lost of the state at the first death: the newest generation, or both."""
@@ -99,6 +106,7 @@ class Schedule:
     is_guarded: bool = False
     starts: bool = True
     comes_back: bool = True
+    is_reaped: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,6 +206,7 @@ class Life:
         self.wakes_at: float | None = self.start
         self.left_at: float | None = None
         self.is_stuck = False
+        self.reaps_at = self.start
         self._boot()
 
     @property
@@ -235,10 +244,13 @@ class Life:
         """Until nothing more is wanted, owed or to come, and for a while after that."""
         settled_at: float | None = None
         hurry = 0
-        after = WATCHED_AFTER if self.schedule.comes_back else RUNTIME + WATCHED_AFTER
+        after = WATCHED_AFTER
+        if not self.schedule.comes_back:
+            after += RUNTIME + 4 * REAPED_EVERY * self.schedule.is_reaped
         while settled_at is None or self.now < settled_at + after:
             self._take_wishes()
             pause = self._turn()
+            self._reap()
             settled_at = None if self._is_busy() else settled_at or self.now
             if self.now > self.start + PATIENCE:
                 self.is_stuck = True
@@ -283,6 +295,15 @@ class Life:
         if tick.settled and wants_down:
             self.left_at = self.now
         return tick.wait_seconds
+
+    def _reap(self) -> None:
+        """The second host's timer; it knows the owner's id and nothing else."""
+        if not self.schedule.is_reaped or self.now < self.reaps_at:
+            return
+        self.reaps_at = self.now + REAPED_EVERY
+        reaper = Reaper(self.cloud, self.house.clock, settle=20.0)
+        with suppress(ProviderUnreachable):
+            reaper.end(reaper.find(frozenset({OWNER.id}), None))
 
     def _die(self) -> None:
         self.deaths += 1
@@ -358,6 +379,10 @@ class Life:
         }
         if self.schedule.is_guarded and self.schedule.starts:
             checks["I4 a guarded pod outlived its deadline"] = found.overrun > GUARD_SLACK
+        elif self.schedule.is_reaped:
+            checks["I4 a pod outlived its deadline and the reaper's rounds"] = (
+                found.overrun > 2 * REAPED_EVERY + excused
+            )
         elif self.schedule.comes_back:
             checks["I4 a pod outlived its deadline and our absence"] = found.overrun > excused
         yield from (name for name, is_so in checks.items() if is_so)
@@ -448,17 +473,24 @@ def in_fair_weather() -> Iterator[Schedule]:
 
 
 def some(
-    seed: int, count: int, *, deaths: tuple[int, ...] = (1,), **fixed: object
+    seed: int,
+    count: int,
+    *,
+    deaths: tuple[int, ...] = (1,),
+    weathers: tuple[str, ...] = tuple(WEATHERS),
+    **fixed: object,
 ) -> list[Schedule]:
     """Seeded schedules with as many deaths as one of ``deaths``; ``fixed`` is the same in all."""
     rng = random.Random(seed)
-    return [_one(rng, rng.choice(deaths), fixed) for _ in range(count)]
+    return [_one(rng, rng.choice(deaths), weathers, fixed) for _ in range(count)]
 
 
-def _one(rng: random.Random, deaths: int, fixed: dict[str, object]) -> Schedule:
+def _one(
+    rng: random.Random, deaths: int, weathers: tuple[str, ...], fixed: dict[str, object]
+) -> Schedule:
     free = Schedule(
         fate=rng.choice(list(FATES)),
-        weather=rng.choice(list(WEATHERS)),
+        weather=rng.choice(weathers),
         ending=rng.choice(ENDINGS),
         delay=rng.choice(DELAYS),
     )
@@ -492,6 +524,11 @@ FAMILIES: Final = (
     Family("containers that never start", partial(some, starts=False), 150),
     Family("created beyond the quarantine", partial(some, fate=BEYOND, ending="expiry"), 150),
     Family("dead for good, in-pod guard", partial(some, comes_back=False, is_guarded=True), 150),
+    Family(
+        "dead for good, no container ever starts, a reaper elsewhere",
+        partial(some, weathers=TRUE_LISTS, comes_back=False, starts=False, is_reaped=True),
+        150,
+    ),
     Family("dead for good, no guard", partial(some, comes_back=False), 150, expected=_NOBODY),
 )
 """What CI plays; ``count`` is how many of those that are drawn."""

@@ -19,20 +19,22 @@ from podman_llm.core import (
     attempts,
     create_protocol,
     ending,
+    guard,
     lease,
     lifecycle,
     listing,
     naming,
+    reaping,
     rebuild,
 )
-from podman_llm.core.pod import Evidence, Phase, PodRecord
+from podman_llm.core.pod import Evidence, Guard, Phase, PodRecord
 from podman_llm.core.sight import NotCreated, Refusal, Terminated
 from podman_llm.core.world import Book, Decision, World
 from podman_llm.pods import book as books
 from podman_llm.pods.controller import Controller
 from podman_llm.state.store import PodState
 from podman_llm.testing.cloud import Cloud
-from tests.pods import test_controller, test_crashes
+from tests.pods import test_controller, test_crashes, test_listen
 from tests.proof.explorer import BEYOND, Schedule, points
 
 Patch = pytest.MonkeyPatch
@@ -200,6 +202,20 @@ def readiness_from_disk(patch: Patch) -> None:
     everywhere(patch, after, mutant)
 
 
+def guard_not_required(patch: Patch) -> None:
+    judged = guard.judged
+
+    def mutant(*looked: Any) -> Guard:
+        found = judged(*looked)
+        return Guard.ARMED if found is Guard.ABSENT else found
+
+    everywhere(patch, judged, mutant)
+
+
+def no_reaper(patch: Patch) -> None:
+    everywhere(patch, reaping.overdue, lambda *_: ())
+
+
 def no_guard(patch: Patch) -> None:
     patch.setattr(Cloud, "_guarded_end", lambda *_: None)
 
@@ -323,5 +339,19 @@ MUTANTS: Final = (
         no_guard,
         "I4 a guarded pod outlived its deadline",
         lambda: _each_point(Schedule(ending="expiry", is_guarded=True, comes_back=False))[40:],
+    ),
+    Mutant(
+        "no reaper, and nobody comes back",
+        no_reaper,
+        "I5 a pod is left",
+        lambda: _each_point(
+            Schedule(ending="expiry", starts=False, comes_back=False, is_reaped=True)
+        )[40:],
+    ),
+    Mutant(
+        "a pod without its guard is kept",
+        guard_not_required,
+        "test_a_pod_whose_guard_does_not_report_is_ended_and_not_made_again",
+        test=test_listen.test_a_pod_whose_guard_does_not_report_is_ended_and_not_made_again,
     ),
 )
