@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from pathlib import Path
 
-import pytest
-
 from podman_llm.cli.main import cli
-from podman_llm.config.models import Settings
 from podman_llm.core.pod import ALLOWED, Phase
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-ROUTING = (ROOT / "docs" / "routing.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -49,11 +43,6 @@ def test_every_command_shown_exists_with_its_flags() -> None:
         known |= {o for c in sub.values() for p in c.params for o in p.opts}
         for flag in re.findall(r"(?<![\w-])--[a-z-]+", text):
             assert flag in known, f"{name} {flag}"
-
-
-@pytest.mark.parametrize("block", [*blocks("json"), *blocks("json", ROUTING)])
-def test_every_configuration_shown_is_valid(block: str) -> None:
-    Settings.model_validate(json.loads(block))
 
 
 def test_the_life_shown_is_in_the_table() -> None:

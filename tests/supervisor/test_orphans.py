@@ -16,7 +16,7 @@ from podman_llm.state.report import DaemonReport, WorkerReport, save_report
 from podman_llm.supervisor.orphans import ask_to_end, find_orphans, is_worker, see_off
 
 _SLEEP = "import time; time.sleep(60)"
-_STUBBORN = f"import signal; signal.signal(15, signal.SIG_IGN); print(); {_SLEEP}"
+_STUBBORN = f"import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); {_SLEEP}"
 Spawn = Callable[..., int]
 
 
