@@ -7,6 +7,7 @@ above says what the file meant.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -56,6 +57,24 @@ def stamp(path: Path) -> Stamp | None:
     except FileNotFoundError:
         return None
     return seen.st_ino, seen.st_mtime_ns, seen.st_size
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the file with ``flock``; one that is not there is held by none.
+
+    Takes the lock for an instant to find out.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)  # gives the lock back, too
+    return False
 
 
 def sync_directory(directory: Path) -> None:

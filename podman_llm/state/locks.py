@@ -10,9 +10,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
-
 from podman_llm.errors import LockHeld, StateError
+from podman_llm.host import files
 from podman_llm.state import documents
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import load_report
@@ -25,6 +24,8 @@ class ControllerLock:
     """The right to act on this state directory's pods. Not re-entrant."""
 
     def __init__(self, paths: StatePaths) -> None:
+        from filelock import FileLock  # noqa: PLC0415 - brings asyncio; ``is_held`` needs neither
+
         self._paths = paths
         # Held by the process, not by the thread that happened to take it.
         self._lock = FileLock(paths.lock, mode=0o600, thread_local=False)
@@ -39,7 +40,7 @@ class ControllerLock:
         with documents.writing(self._paths.lock):
             try:
                 self._lock.acquire(timeout=_PATIENCE_SECONDS)
-            except Timeout as err:
+            except TimeoutError as err:
                 raise LockHeld(
                     f"another podman-llm{_holder(self._paths)} controls {self._paths.root}",
                     hint="`podman-llm status` shows what it does",
@@ -70,16 +71,8 @@ def is_held(paths: StatePaths) -> bool:
     Raises:
         StateError: the lock file cannot be opened.
     """
-    if not paths.lock.exists():
-        return False
-    probe = FileLock(paths.lock, mode=0o600, thread_local=False)
     with documents.writing(paths.lock):
-        try:
-            probe.acquire(timeout=0)
-        except Timeout:
-            return True
-    probe.release()
-    return False
+        return files.is_locked(paths.lock)
 
 
 def _holder(paths: StatePaths) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -96,3 +97,14 @@ def test_the_stamp_changes_with_every_replacement(place: Path) -> None:
         seen.add(files.stamp(target))
     assert None in seen
     assert len(seen) == 6
+
+
+def test_a_held_file_is_told_from_a_free_and_a_missing_one(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not files.is_locked(path)
+    with path.open("w") as holder:
+        assert not files.is_locked(path)
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        assert files.is_locked(path)
+        assert files.is_locked(path)
+    assert not files.is_locked(path)
