@@ -16,6 +16,8 @@ from podman_llm.core.sight import Gone, Listing, PodSight, PodStatus, Sight, Unk
 
 RECENT: Final = 24 * 3600.0
 """Seconds for which a non-empty list makes a sudden empty one suspect."""
+CHEAPEST: Final = 0.05
+"""USD per hour below which what is charged is no GPU: volumes are, and seldom cost as much."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _doubt_of_empty(
         return "" if past.count == 0 else "the list is empty, which nothing confirms yet"
     # Volumes are charged for too, and would make every empty list suspect for ever; where it is
     # known what our pod costs, less than half of that is not our pod.
-    least = record.candidate.price_per_hour / 2 if record else 0.0
+    least = record.candidate.price_per_hour / 2 if record else CHEAPEST
     return f"the list is empty although ${spend:.3f}/h is being charged" if spend > least else ""
 
 

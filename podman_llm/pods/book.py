@@ -21,7 +21,13 @@ def restored(loaded: Loaded, reading: ClockReading, *, quarantine: float) -> Pod
     state = loaded.state
     if loaded.origin == "rebuild":
         until = reading.wall + quarantine
-        return replace(state, is_rebuilding=True, quarantine_until=until)
+        # What was lost may be a pod: an empty list is as suspect as after one that had it.
+        return replace(
+            state,
+            is_rebuilding=True,
+            quarantine_until=until,
+            last_nonempty_list_at=reading.wall,
+        )
     if state.current is None or not state.current.is_open:
         return state
     is_older = loaded.origin == "previous"

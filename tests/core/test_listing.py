@@ -95,6 +95,7 @@ def test_a_charge_that_is_too_small_for_our_pod_is_for_something_else() -> None:
     past = Past(None, START - 60)
     assert view(EMPTY, record=record_in(Phase.DONE), past=past, spend=0.09).is_valid
     assert not view(EMPTY, past=past, spend=0.09).is_valid
+    assert view(EMPTY, past=past, spend=0.04).is_valid
 
 
 def test_a_404_of_the_known_pod_outweighs_the_charge() -> None:

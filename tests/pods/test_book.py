@@ -112,6 +112,7 @@ def test_a_lost_past_is_rebuilt_behind_a_quarantine() -> None:
     state = restored(Loaded(PodState(), "rebuild"), reading, quarantine=180)
     assert state.is_rebuilding
     assert state.quarantine_until == reading.wall + 180
+    assert state.last_nonempty_list_at == reading.wall, "an empty list must be suspect"
 
 
 def test_a_state_without_an_open_pod_is_taken_as_it_is() -> None:

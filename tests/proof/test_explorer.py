@@ -25,6 +25,19 @@ def test_no_death_breaks_an_invariant(
     assert bool(tally.failures) == bool(family.expected), "what cannot hold would hold"
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Schedule("created", "only empty lists", "down", (80, 19), 400.0, "all"),
+        Schedule("refused", "only empty lists", "down and up again", (77, 12), 400.0, "all"),
+    ],
+    ids=["ended", "wanted again"],
+)
+def test_an_empty_list_is_not_believed_after_all_state_was_lost(schedule: Schedule) -> None:
+    """Found by scripts/proof, seed 4242."""
+    assert live(schedule).problems == ()
+
+
 def test_a_schedule_is_played_the_same_every_time() -> None:
     schedule = Schedule("late", "empty lists", "expiry", kills=(40, 11), delay=30.0)
     assert live(schedule) == live(schedule)
