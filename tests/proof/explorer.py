@@ -561,6 +561,18 @@ class Tally:
         if found.problems:
             self.failures.append((schedule, found.problems))
 
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            schedules=self.schedules + other.schedules,
+            deaths=self.deaths + other.deaths,
+            most_live=max(self.most_live, other.most_live),
+            twice_for=self.twice_for + other.twice_for,
+            leaked=self.leaked + other.leaked,
+            done_but_live=self.done_but_live + other.done_but_live,
+            overrun=max(self.overrun, other.overrun),
+            failures=[*self.failures, *other.failures],
+        )
+
     def __str__(self) -> str:
         return (
             f"{self.schedules} schedules, {self.deaths} deaths: at most {self.most_live} live, "
