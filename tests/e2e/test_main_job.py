@@ -198,3 +198,49 @@ def test_no_secret_is_in_any_file_argument_or_output(machine: Machine, cloud: Cl
     for text in (pods, up.stdout, up.stderr, arguments, status, files):
         assert pod_key not in text
     assert owner["secret"] not in pods
+
+
+def said_by(machine: Machine, *commands: str) -> str:
+    """Everything these commands print, however they end, and every file they leave."""
+    runs = [machine.run(*command.split(), code=None) for command in commands]
+    printed = "".join(run.stdout + run.stderr for run in runs)
+    written = "".join(
+        path.read_text(errors="replace")
+        for path in machine.state_dir.rglob("*")
+        if path.is_file() and path.name != "owner.json"
+    )
+    assert printed
+    return printed + written
+
+
+_ALL_THAT_TELLS = (
+    "status --json",
+    "ps --all --json",
+    "history --json",
+    "cost --json",
+    "doctor --json",
+    "reap --dry-run --json",
+    *(f"logs --source {source}" for source in ("pod", "system", "daemon", "proxy")),
+)
+
+
+@pytest.mark.parametrize("fault", ["unauthorized", "cut_mid_body"])
+def test_no_secret_is_in_what_failing_runs_say(machine: Machine, cloud: Cloud, fault: str) -> None:
+    machine.run("up")
+    cloud.fault("* /v2/pods*", fault, times=1000)
+    told = said_by(machine, *_ALL_THAT_TELLS, "up --verbose --for 2h --model tiny/other")
+    os.kill(machine.status()["daemon_pid"], signal.SIGKILL)
+    told += said_by(machine, "status", "status --json")
+    owner = Owner(**json.loads((machine.state_dir / "owner.json").read_text()))
+    for secret in (KEY, owner.secret, owner_key(owner, machine.status()["pod_name"])):
+        assert secret not in told
+
+
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
+    machine: Machine, cloud: Cloud
+) -> None:
+    first, second = KEY[:18], KEY[18:]
+    machine.environment["RUNPOD_API_KEY"] = f"{first}\n{second}"
+    told = said_by(machine, "up", *_ALL_THAT_TELLS)
+    assert first not in told
+    assert second not in told
