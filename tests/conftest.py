@@ -53,3 +53,18 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def recordings() -> Path:
     """The bytes recorded from real servers and clients."""
     return Path(__file__).parent / "recordings"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the proof counted: which schedules, which seeds, what they found."""
+    told = [
+        str(value)
+        for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == "proof"
+    ]
+    if told:
+        terminalreporter.section("proof")
+        for line in sorted(told):
+            terminalreporter.write_line(line)
