@@ -158,7 +158,7 @@ class PodMachine(RuleBasedStateMachine):
         self._played("extend")
         self.house.extend(seconds)
 
-    @rule(in_flight=st.integers(0, 2), is_known=st.booleans())
+    @rule(in_flight=st.sampled_from(range(3)), is_known=st.booleans())
     def requests(self, in_flight: int, is_known: bool) -> None:
         self._played("requests")
         at = self.house.clock.wall()
@@ -168,7 +168,7 @@ class PodMachine(RuleBasedStateMachine):
 
     # What time and the computer do --------------------------------------------------------------
 
-    @rule(turns=st.integers(1, 6))
+    @rule(turns=st.sampled_from(range(1, 7)))
     def ticks(self, turns: int) -> None:
         self._played("ticks")
         for _ in range(turns):
@@ -203,7 +203,7 @@ class PodMachine(RuleBasedStateMachine):
         self.excused -= self.house.skew
         self._restart(seconds)
 
-    @rule(points=st.integers(0, 25))
+    @rule(points=st.sampled_from(range(26)))
     def crash_soon(self, points: int) -> None:
         self._played("crash")
         self.fuse.left = points
@@ -213,7 +213,11 @@ class PodMachine(RuleBasedStateMachine):
         self._played("restart")
         self._restart(1.0)
 
-    @rule(both=st.booleans(), keep=st.floats(0, 1), flip=st.booleans())
+    @rule(
+        both=st.booleans(),
+        keep=st.sampled_from([step / 20 for step in range(21)]),
+        flip=st.booleans(),
+    )
     def damage_the_state(self, both: bool, keep: float, flip: bool) -> None:
         self._played("state wiped" if both else "state corrupted")
         self.disk.damage(both=both, keep=keep, flip=flip)
@@ -226,7 +230,7 @@ class PodMachine(RuleBasedStateMachine):
         self._played("create fault")
         self.cloud.fates.append(FATES[fate])
 
-    @rule(fault=st.sampled_from(sorted(ListFault, key=str)), times=st.integers(1, 5))
+    @rule(fault=st.sampled_from(sorted(ListFault, key=str)), times=st.sampled_from(range(1, 6)))
     def next_lists(self, fault: ListFault, times: int) -> None:
         self._played("list fault")
         self.cloud.list_faults.extend([fault] * times)
@@ -238,7 +242,11 @@ class PodMachine(RuleBasedStateMachine):
         self._played("lag ends")
         self.cloud.list_lag = self.cloud.hidden_for = 0.0
 
-    @rule(failing=st.integers(0, 3), ignored=st.integers(0, 2), denied=st.sampled_from([0.0, 60.0]))
+    @rule(
+        failing=st.sampled_from(range(4)),
+        ignored=st.sampled_from(range(3)),
+        denied=st.sampled_from([0.0, 60.0]),
+    )
     def deletes(self, failing: int, ignored: int, denied: float) -> None:
         self._played("delete fault")
         self.cloud.failing_deletes, self.cloud.ignored_deletes = failing, ignored
