@@ -40,7 +40,6 @@ _DELTAS = frozenset(
     }
 )
 _TEXT_FIELD = re.compile(r'"(?:content|text|reasoning|reasoning_content|arguments)":\s*(?=")')
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class _Template:
@@ -60,13 +59,16 @@ class _Template:
 
     @classmethod
     def of(cls, text: str) -> _Template | None:
-        """The template around the first text field that is a value, not part of some string."""
-        for field in _TEXT_FIELD.finditer(text):
-            start = field.end()
-            if '"' not in _STRING.sub("", text[:start]):
-                _, end = _decoder.raw_decode(text, start)
-                return cls(text[:start], text[end:])
-        return None
+        """The template around the first text field of ``text``, which must be JSON.
+
+        Within a string of JSON no quote stands bare, so what looks like a field is one.
+        """
+        field = _TEXT_FIELD.search(text)
+        if field is None:
+            return None
+        start = field.end()
+        _, end = _decoder.raw_decode(text, start)
+        return cls(text[:start], text[end:])
 
     def covers(self, text: str) -> bool:
         """Whether ``text`` is this event with another text in the one place."""

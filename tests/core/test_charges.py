@@ -84,6 +84,12 @@ def test_a_request_without_an_id_is_in_no_ledger_yet() -> None:
     assert hours_of(record_in(Phase.UNRESOLVED), START + 60) is None
 
 
+def test_a_running_pod_is_a_line_of_the_ledger_in_dollars_too() -> None:
+    line = hours_of(record_in(Phase.READY), START + 7200)
+    assert line
+    assert (line.pod_id, line.amount.usd) == ("pod1", 1.0)
+
+
 @given(rate=rates, since=lengths, length=lengths, more=lengths)
 def test_money_only_grows_with_time(
     rate: int | None, since: float, length: float, more: float

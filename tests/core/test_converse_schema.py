@@ -82,3 +82,12 @@ def test_every_object_is_closed_and_nothing_else_is_touched() -> None:
         "additionalProperties": False,
     }
     assert "additionalProperties" not in CITY
+
+
+def test_a_schema_that_takes_anything_stays_as_it_is() -> None:
+    assert closed({"type": "array", "items": True}) == {"type": "array", "items": True}
+
+
+def test_a_schema_needs_neither_name_nor_description() -> None:
+    told = text_format(wanting(CITY))["textFormat"]["structure"]["jsonSchema"]
+    assert told.keys() == {"schema"}

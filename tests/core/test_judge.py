@@ -192,6 +192,24 @@ def test_deltas_of_one_shape_change_no_verdict(
     assert states(events, Endpoint.CHAT) == slow_states(events, Endpoint.CHAT)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(b'data: {"choices":[{"delta":{"content":"x\x00"}}]}\n\n', id="a bad string"),
+        pytest.param(b'data: {"choices":[{"delta":{"content":"x\n\n', id="a string cut short"),
+        pytest.param(b'data: {"choices":[{"delta":{"content":null}}]}\n\n', id="no string"),
+        pytest.param(
+            b'data: {"a\\"content":"q","choices":[{"delta":{"content":"x"}}]}\n\n',
+            id="a field within a string",
+        ),
+    ],
+)
+def test_what_only_looks_like_a_delta_is_read(odd: bytes) -> None:
+    plain = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
+    events = [plain, plain, odd, odd, plain]
+    assert states(events, Endpoint.CHAT) == slow_states(events, Endpoint.CHAT)
+
+
 def test_recorded_streams_are_judged_alike_fast_and_slow(recordings: Path) -> None:
     for name, endpoint, events in recorded_streams(recordings):
         assert states(events, endpoint) == slow_states(events, endpoint), name

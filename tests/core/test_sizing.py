@@ -94,6 +94,12 @@ def test_gpus_must_share_the_attention_heads_evenly() -> None:
     assert fewest_gpus(replace(MODEL, attention_heads=0), 16, 65536, 8) == 4
 
 
+def test_a_count_that_does_not_divide_the_heads_is_refused_with_that_reason() -> None:
+    odd = replace(MODEL, attention_heads=20)
+    places = size(odd, [gpu("Small", 24, 0.3)], Wishes(gpu_count=8)).excluded
+    assert places[0].reason == "20 attention heads cannot be shared by 8 GPUs"
+
+
 def test_the_largest_window_just_fits() -> None:
     window = largest_window(MODEL, 40, 1)
     assert window % 1024 == 0
