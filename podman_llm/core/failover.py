@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
-from podman_llm.core.routing import LONGEST_RETRY_AFTER, POD, Exclusion, Refuse
+from podman_llm.core.routing import LONGEST_RETRY_AFTER, POD, Exclusion, Refuse, told
 from podman_llm.errors import UpstreamBroke, UpstreamError, UpstreamUnreachable
 
 
@@ -73,18 +73,25 @@ _WORDS: Final = 200  # characters of somebody else's message
 _OVERLOAD: Final = 429
 _SERVER_ERROR: Final = 500
 _CLIENT_ERROR: Final = 400
-_ABOUT_US: Final = frozenset({401, 403, 404})
+_TIMED_OUT: Final = 408
+_WRONG: Final = "the key or the model's name in the settings may be wrong"
+_ABOUT_US: Final = {
+    401: _WRONG,
+    402: "the account behind the key has no credit",
+    403: _WRONG,
+    404: _WRONG,
+}
 
 
 def judge_status(status: int, *, is_pod: bool, is_page: bool) -> Outcome:
     """The outcome that a status tells; ``is_page``: it came with HTML.
 
     A model server speaks JSON. A page is an edge's word that it does not know the pod (RunPod's
-    says 404), and a fallback's 401, 403 and 404 are about a key and a name that are ours.
+    says 404), and a fallback's 401 to 404 are about a key, an account and a name that are ours.
     """
     if status == _OVERLOAD:
         return Outcome.OVERLOADED
-    if status >= _SERVER_ERROR:
+    if status >= _SERVER_ERROR or status == _TIMED_OUT:
         return Outcome.ERROR
     if status < _CLIENT_ERROR:
         return Outcome.ANSWERED
@@ -109,7 +116,7 @@ def status_text(status: int, body: bytes) -> str:
     What is said about a key may show part of it.
     """
     if status in _ABOUT_US:
-        return f"status {status}: the key or the model's name in the settings may be wrong"
+        return f"status {status}: {_ABOUT_US[status]}"
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -140,16 +147,19 @@ def fallback_reason(tried: Sequence[Tried], excluded: Sequence[Exclusion]) -> st
     """Why it was not the pod, as a header."""
     pod = [f"{one.outcome}: {one.why}" for one in tried if one.is_pod]
     pod += [one.why for one in excluded if one.name == POD]
-    text = pod[0] if pod else "the pod is being tried by another request"
+    return header_text(pod[0] if pod else "the pod is being tried by another request")
+
+
+def header_text(text: str) -> str:
+    """The text as a header can carry it."""
     return "".join(character if " " <= character <= "~" else " " for character in text)
 
 
 def all_failed(tried: Sequence[Tried], excluded: Sequence[Exclusion]) -> Refuse:
     """What to say when all were asked in vain, each with its reason."""
     said = [f"{one.served_by}: {one.why.rstrip('.')}." for one in tried]
-    unasked = [one.why if one.name == POD else f"{one.name} {one.why}." for one in excluded]
     is_overload = all(one.outcome is Outcome.OVERLOADED for one in tried)
     waits = [one.retry_after for one in tried if one.retry_after is not None]
     wait = min(max(1, *waits), LONGEST_RETRY_AFTER) if waits else _RETRY_SECONDS
-    message = " ".join(["Nobody answered.", *said, *unasked])
+    message = " ".join(["Nobody answered.", *said, *told(excluded)])
     return Refuse(_OVERLOAD if is_overload else 503, message, "all_failed", wait)

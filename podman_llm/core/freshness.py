@@ -53,5 +53,14 @@ def judge_age(
     return Freshness.SPENT
 
 
+def rank(good_for: Freshness, *, is_pod: bool, age: float) -> tuple[bool, bool, float]:
+    """Which of several kept answers stands in when nobody gives a new one: the least.
+
+    One that is still fresh before any that is past its time, then the pod's, whose model was asked
+    for, before a fallback's, then the newer one.
+    """
+    return good_for is not Freshness.FRESH, not is_pod, age
+
+
 def _is_within(overdue: float, allowed: float | None) -> bool:
     return allowed is not None and overdue <= allowed

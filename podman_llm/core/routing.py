@@ -236,9 +236,14 @@ def _in_order(pod: PodView, able: list[str]) -> list[str]:
     return [POD, *able]
 
 
+def told(excluded: Sequence[Exclusion]) -> list[str]:
+    """Who was not asked and why, a sentence for each."""
+    return [one.why if one.name == POD else f"{one.name} {one.why}." for one in excluded]
+
+
 def refuse(pod: PodView, decided: Plan) -> Refuse:
     """What to say when nobody may be asked."""
-    why = [one.why if one.name == POD else f"{one.name} {one.why}." for one in decided.excluded]
+    why = told(decided.excluded)
     wait = pod.shut_seconds if pod.is_ready else pod.retry_after
     code = "pod_not_ready" if len(why) == 1 else "nobody_can_answer"
     return Refuse(503, " ".join(why), code, max(1, math.ceil(min(wait, LONGEST_RETRY_AFTER))))

@@ -158,6 +158,7 @@ def _make_way(
     )
     pipeline = Pipeline(
         shelf=shelf,
+        asking=asking,
         roster=roster,
         boarding=boarding,
         activity=activity,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from podman_llm.core.cachekey import CacheKey
-from podman_llm.core.routing import POD
+from podman_llm.core.freshness import rank
+from podman_llm.core.routing import POD, Policy
 from podman_llm.proxy.backends import Backend
 from podman_llm.proxy.inquiry import Inquiry
 from podman_llm.proxy.parts import Part, part_of
@@ -115,6 +116,15 @@ class Asking:
         key = self._others.key(ask, backend.tag(model))
         return Shelved(self._others, key, ask, served_by, served_by)
 
+    async def stand_in(self, inquiry: Inquiry) -> tuple[str, Found] | None:
+        """Whose kept answer to give when nobody has a new one, and it; None if none may be.
+
+        Who wants the pod alone gets nobody else's old answer either.
+        """
+        names = (POD,) if inquiry.policy is Policy.FAIL else (POD, *self._backends)
+        each = [(name, await self.shelved(name, inquiry).find()) for name in names]
+        return min(((name, found) for name, found in each if found), key=_rank, default=None)
+
     async def asked(self, name: str, inquiry: Inquiry, shelved: Shelved) -> Asked:
         """The call to ``name``."""
         shelved = await shelved.less_known()
@@ -129,6 +139,11 @@ class Asking:
         else:
             call = await asyncio.to_thread(backend.call, inquiry)
         return Asked(name, backend.upstream, call, shelved)
+
+
+def _rank(kept: tuple[str, Found]) -> tuple[bool, bool, float]:
+    name, found = kept
+    return rank(found.good_for, is_pod=name == POD, age=found.age)
 
 
 def _forget(_body: bytes) -> None:

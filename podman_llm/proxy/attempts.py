@@ -23,22 +23,23 @@ from podman_llm.core.failover import (
     status_text,
     trail,
 )
-from podman_llm.core.routing import NOT_CACHED, POD, Plan, Refuse, refuse
+from podman_llm.core.routing import NOT_CACHED, POD, Plan, Refuse, refuse, told
 from podman_llm.errors import UpstreamBroke, UpstreamError
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.asking import Asked, Asking
 from podman_llm.proxy.circuits import Circuits, Turn
-from podman_llm.proxy.envelope import Refusal
+from podman_llm.proxy.envelope import Refusal, from_upstream_error
 from podman_llm.proxy.inquiry import Inquiry
 from podman_llm.proxy.opening import Opened, open_answer
 from podman_llm.proxy.roster import Roster
 from podman_llm.proxy.shelf import Found
 from podman_llm.telemetry import names
-from podman_llm.upstreams.base import HTML, Headers
+from podman_llm.upstreams.base import HTML, Call, Headers
 
 _log = logging.getLogger(__name__)
 _TOO_LATE: Final = 504
 _OK: Final = 200
+_STRUCK: Final = b"[secret]"
 
 
 class Closable(Protocol):
@@ -115,7 +116,7 @@ class Attempts:
             limit = self._limit(inquiry, ends, is_last=name == plan.attempts[-1])
             if not limit:
                 break  # no time is left; who is not asked for that has not failed
-            end, opened = await self._try(asked, inquiry, limit, is_only=plan.attempts == (POD,))
+            end, opened = await self._try(asked, inquiry, limit, plan)
             if opened is not None:
                 self._note(inquiry, tried, answered_by=asked)
                 reason = "" if asked.is_pod else fallback_reason(tried, plan.excluded)
@@ -136,9 +137,10 @@ class Attempts:
         return min(left, self._routing.first_content_seconds)
 
     async def _try(
-        self, asked: Asked, inquiry: Inquiry, limit: float, *, is_only: bool
+        self, asked: Asked, inquiry: Inquiry, limit: float, plan: Plan
     ) -> tuple[Tried, Opened | None]:
-        """One attempt. ``is_only``: with nobody else to ask, the pod's failure is told as it is."""
+        """One attempt. With nobody else to ask, the pod's failure is told as it is."""
+        is_only = plan.attempts == (POD,)
         with contextlib.ExitStack() as resources, self._circuits.asking(asked.name) as turn:
             if asked.is_pod and not inquiry.is_probe:
                 resources.enter_context(self._activity.running())
@@ -148,7 +150,8 @@ class Attempts:
                 tried = Tried(asked.served_by, judge_error(err), str(err), is_pod=asked.is_pod)
                 self._tell(turn, tried, inquiry)
                 if is_only:
-                    raise
+                    self._note(inquiry, [tried], answered_by=None)
+                    raise _alone(err, tried, plan) from err
                 return tried, None
             tried = _judged(asked, opened)
             self._tell(turn, tried, inquiry)
@@ -200,7 +203,9 @@ async def _opened(asked: Asked, limit: float, resources: contextlib.ExitStack) -
             resources.callback(answer.close)
             shelved = asked.shelved
             opened = await open_answer(answer, shelved.ask, shelved.keeper(answer))
-            if shelved.part is None or not opened.is_whole or opened.status != _OK:
+            if opened.status != _OK:
+                return replace(opened, begun=_without_key(opened.begun, asked.call))
+            if shelved.part is None or not opened.is_whole:
                 return opened
             return replace(opened, begun=await shelved.part.complete(opened.begun))
     except TimeoutError as err:
@@ -224,6 +229,12 @@ def _judged(asked: Asked, opened: Opened) -> Tried:
     )
 
 
+def _without_key(body: bytes, call: Call) -> bytes:
+    """A refusal without the key it refuses: some servers repeat what the client must not see."""
+    _, _, key = _header(call.headers, hdrs.AUTHORIZATION).partition(" ")
+    return body.replace(key.encode(), _STRUCK) if key else body
+
+
 def _header(headers: Headers, name: str) -> str:
     return next((value for key, value in headers if key.lower() == name.lower()), "")
 
@@ -242,11 +253,16 @@ def won_before(found: Found) -> Won:
     return Won(opened, entry.served_by, resources, found.word, age=found.age)
 
 
-def _refusal(told: Refuse, attempts: str = "") -> Refusal:
+def _alone(err: UpstreamError, tried: Tried, plan: Plan) -> Refusal:
+    also = " ".join(told(plan.excluded))
+    return from_upstream_error(err, tried.served_by, also=also, attempts=trail([tried]))
+
+
+def _refusal(said: Refuse, attempts: str = "") -> Refusal:
     return Refusal(
-        told.status,
-        told.message,
-        code=told.code,
-        retry_after=told.retry_after,
+        said.status,
+        said.message,
+        code=said.code,
+        retry_after=said.retry_after,
         attempts=attempts,
     )

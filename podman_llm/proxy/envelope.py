@@ -48,11 +48,16 @@ class Refusal(Exception):
         self.attempts = attempts
 
 
-def from_upstream_error(err: UpstreamError, served_by: str) -> Refusal:
-    """What the client is told when the upstream failed before anything was passed on."""
+def from_upstream_error(
+    err: UpstreamError, served_by: str, *, also: str = "", attempts: str = ""
+) -> Refusal:
+    """What the client is told when the upstream failed before anything was passed on.
+
+    ``also`` is said after it, and ``attempts`` in a header.
+    """
     code = "upstream_timeout" if err.status == 504 else "upstream_failed"  # noqa: PLR2004 - HTTP
-    message = f"{served_by}: {str(err).rstrip('.')}."
-    return Refusal(err.status, message, code=code, retry_after=RETRY_SECONDS)
+    message = f"{served_by}: {str(err).rstrip('.')}. {also}".rstrip()
+    return Refusal(err.status, message, code=code, retry_after=RETRY_SECONDS, attempts=attempts)
 
 
 def render(refusal: Refusal) -> web.Response:

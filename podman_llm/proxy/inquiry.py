@@ -12,7 +12,6 @@ from podman_llm.core.cachekey import CacheKey
 from podman_llm.core.routing import Policy
 from podman_llm.proxy.envelope import Refusal
 from podman_llm.proxy.questions import Ask
-from podman_llm.proxy.shelf import Found
 from podman_llm.proxy.targets import Target
 from podman_llm.upstreams.base import Call, Headers, end_to_end
 
@@ -60,7 +59,7 @@ class Inquiry:
     """What is asked, by whom, and with what in mind.
 
     ``key`` is where its answer is kept, None for nowhere; ``cache`` is its ``X-Cache`` word.
-    ``target`` is the pod as it was last seen. ``spare`` answers if nobody else does.
+    ``target`` is the pod as it was last seen.
     """
 
     method: str
@@ -71,7 +70,6 @@ class Inquiry:
     request_id: str
     target: Target
     policy: Policy = Policy.AUTO
-    spare: Found | None = None
 
     @property
     def is_probe(self) -> bool:

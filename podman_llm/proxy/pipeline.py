@@ -12,9 +12,12 @@ from aiohttp import hdrs, web
 
 from podman_llm.config.models import RoutingSettings
 from podman_llm.core.completion import Endpoint
+from podman_llm.core.failover import header_text
+from podman_llm.core.routing import POD
 from podman_llm.errors import UpstreamError
 from podman_llm.host.clock import Clock
 from podman_llm.proxy.activity import Activity
+from podman_llm.proxy.asking import Asking
 from podman_llm.proxy.attempts import Won, won_before
 from podman_llm.proxy.boarding import Boarding
 from podman_llm.proxy.envelope import Refusal
@@ -29,6 +32,7 @@ from podman_llm.telemetry import names
 
 _log = logging.getLogger(__name__)
 _OK: Final = 200
+_OVERLOAD: Final = 429
 _SERVER_ERROR: Final = 500
 
 
@@ -39,6 +43,7 @@ class Pipeline:
         self,
         *,
         shelf: Shelf,
+        asking: Asking,
         roster: Roster,
         boarding: Boarding,
         activity: Activity,
@@ -46,6 +51,7 @@ class Pipeline:
         clock: Clock,
     ) -> None:
         self._shelf = shelf
+        self._asking = asking
         self._roster = roster
         self._boarding = boarding
         self._activity = activity
@@ -70,7 +76,6 @@ class Pipeline:
             request_id=marks.request_id,
             target=marks.target,
             policy=asked_policy(request.headers, self._routing.policy),
-            spare=found,
         )
         if seconds := self._roster.hold_seconds(inquiry):
             return await self._answer_late(request, inquiry, seconds)
@@ -85,19 +90,40 @@ class Pipeline:
         return web.Response(status=entry.status, body=entry.body, headers=entry.headers)
 
     async def _open(self, inquiry: Inquiry) -> Won:
-        """A new answer; should nobody have one, the old one that may stand in for it."""
-        spare = inquiry.spare
-        try:
-            won = await self._boarding.open(inquiry)
-        except (Refusal, UpstreamError) as err:
-            if spare is None or err.status < _SERVER_ERROR:
-                raise
-        else:
-            if spare is None or won.opened.status < _SERVER_ERROR:
-                return won
-            won.close()
-        self._activity.stale += 1
-        return won_before(spare)
+        """A new answer; should nobody have one, an old one that may stand in for it."""
+        with contextlib.ExitStack() as resources:
+            try:
+                won = resources.enter_context(
+                    contextlib.closing(await self._boarding.open(inquiry))
+                )
+            except (Refusal, UpstreamError) as err:
+                attempts = err.attempts if isinstance(err, Refusal) else ""
+                old = await self._stand_in(inquiry, err.status, attempts, why=str(err))
+                if old is None:
+                    raise
+                return old
+            status = won.opened.status
+            why = f"{won.served_by}: status {status}"
+            old = await self._stand_in(inquiry, status, won.attempts, why=why)
+            if old is None:
+                resources.pop_all()
+            return old or won
+
+    async def _stand_in(
+        self, inquiry: Inquiry, status: int, attempts: str, *, why: str
+    ) -> Won | None:
+        """An old answer in the place of a failure of this status, if there may be one."""
+        if status != _OVERLOAD and status < _SERVER_ERROR:
+            return None
+        old = await self._asking.stand_in(inquiry)
+        if old is None:
+            return None
+        name, found = old
+        if not attempts:
+            self._activity.count("HIT")  # nobody was asked, and so nobody has counted it
+        self._activity.stale += found.word == "STALE"
+        reason = "" if name == POD else header_text(why)
+        return replace(won_before(found), attempts=attempts, reason=reason)
 
     async def _answer_late(
         self, request: web.Request, inquiry: Inquiry, seconds: float

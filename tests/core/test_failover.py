@@ -32,6 +32,8 @@ SLOW_DOWN = Tried("bedrock/claude", Outcome.OVERLOADED, "status 429", retry_afte
         (404, True, False, Outcome.REJECTED),
         (404, True, True, Outcome.MISPLACED),
         (404, False, False, Outcome.MISPLACED),
+        (402, False, False, Outcome.MISPLACED),
+        (408, False, False, Outcome.ERROR),
         (429, True, False, Outcome.OVERLOADED),
         (500, True, False, Outcome.ERROR),
         (502, True, True, Outcome.ERROR),
@@ -61,6 +63,7 @@ def test_a_failure_tells_the_outcome(err: UpstreamError, outcome: Outcome) -> No
     [
         (503, b'{"error": {"message": "Overloaded."}}', "status 503: Overloaded."),
         (503, b'{"error": {"message": "' + b"x" * 900 + b'"}}', f"status 503: {'x' * 200}"),
+        (402, b"{}", "status 402: the account behind the key has no credit"),
         (502, b"<html>", "status 502"),
         (500, b'{"error": "x"}', "status 500"),
         (500, b"[" * 100_000, "status 500"),

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from podman_llm.core.freshness import Freshness, judge_age
+from podman_llm.core.freshness import Freshness, judge_age, rank
 from podman_llm.core.routing import NO_DIRECTIVES, Directives
 
 FRESH, STALE, SPARE, SPENT = Freshness
@@ -72,3 +72,10 @@ def test_the_settings_may_keep_a_spare_for_who_did_not_bound_the_age(
 def test_who_asks_again_wants_another_answer(directives: Directives, good_for: Freshness) -> None:
     judged = judge_age(1, directives, None, is_asked_again=True, is_spare_kept=True)
     assert judged is good_for
+
+
+def test_of_several_the_fresh_one_stands_in_then_the_pods_then_the_newest() -> None:
+    fresh = rank(FRESH, is_pod=False, age=50)
+    pods = rank(SPARE, is_pod=True, age=900)
+    newer, older = (rank(SPARE, is_pod=False, age=age) for age in (60, 70))
+    assert sorted([older, newer, pods, fresh]) == [fresh, pods, newer, older]

@@ -112,6 +112,11 @@ class House:
                 is_aborted = True
         return Said(response.status, response.headers, b"".join(pieces), is_aborted)
 
+    async def overrule(self, name: str, action: str) -> None:
+        """Open or close a circuit by hand."""
+        async with self.session.post(f"{self.url}/admin/breaker/{name}/{action}") as response:
+            assert response.status == 200
+
     def break_pod(self, kind: FaultKind, **more: Any) -> None:
         """Order a fault for the next question to the pod."""
         self.pod.add_fault(Fault(kind, **more))

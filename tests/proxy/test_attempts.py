@@ -221,6 +221,25 @@ async def test_a_services_refusal_of_our_key_is_not_the_clients_affair() -> None
         assert (await rig.ask()).models == {"second-model"}
 
 
+@pytest.mark.parametrize("status", ["400 Bad Request", "500 Internal Server Error"])
+async def test_a_refusal_that_repeats_our_key_is_told_without_it(status: str) -> None:
+    told = http(b'{"error": {"message": "the key pllm-1 is no good"}}', status=status)
+    async with proxy(says(told), target={"api_key": "pllm-1"}) as rig:
+        said = await rig.ask({"messages": []})
+        assert said.status == int(status[:3])
+        assert b"the key [secret] is no good" in said.body
+
+
+async def test_a_lone_pods_failure_names_also_who_could_not_be_asked() -> None:
+    async with house("other") as rig:
+        await rig.pod.kill()
+        said = await rig.ask(n=2)
+        assert said.status == 502
+        assert said.error.endswith(". other lacks n.")
+        assert said.headers["X-Attempts"] == "pod/abc;outcome=unreachable"
+        assert rig.activity.failed_attempts == 1
+
+
 async def test_a_fallbacks_answer_is_kept_under_its_own_name_and_not_for_long() -> None:
     async with house("other", settings={}) as rig:
         rig.set_target(**BOOTING)

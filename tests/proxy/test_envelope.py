@@ -46,3 +46,5 @@ def test_an_upstreams_failure_names_the_upstream() -> None:
     assert (refusal.code, refusal.retry_after) == ("upstream_failed", 2)
     late = from_upstream_error(UpstreamUnreachable("late", status=504), "pod/abc")
     assert (late.status, late.code) == (504, "upstream_timeout")
+    both = from_upstream_error(UpstreamBroke("cut"), "pod/abc", also="b lacks n.", attempts="x")
+    assert (both.message, both.attempts) == ("pod/abc: cut. b lacks n.", "x")

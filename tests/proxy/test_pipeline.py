@@ -23,6 +23,7 @@ from tests.proxy.rig import (
     says,
 )
 
+STAND_IN = {"cache": {"ttl_seconds": 3600, "stale_if_error": True}}
 ASK = {"messages": [{"role": "user", "content": "hi"}]}
 POD = {"api_key": "pllm-pod", "served_by": "pod/abc", "pod_state": "READY"}
 BOOTING = {
@@ -422,3 +423,66 @@ async def test_a_client_that_stops_waiting_is_waited_for_by_nobody() -> None:
         rig.set_target(url=rig.pod.url)
         assert (await rig.ask(stream=True)).is_whole
         assert len(rig.pod.requests) == 1
+
+
+IN_NEED = {"Cache-Control": "stale-if-error"}
+GONE = {"url": None, "pod_state": "NONE", "message": "There is no pod.", "is_coming": False}
+
+
+async def kept_by(rig: House, *names: str) -> None:
+    """Let each of them have answered the question with seed 1, an hour and a bit ago."""
+    for name in names:
+        others = [one for one in rig.services if one != name]
+        for other in others:
+            await rig.overrule(other, "open")
+        said = await rig.ask(seed=1)
+        assert said.headers["X-Cache"] == "MISS"
+        for other in others:
+            await rig.overrule(other, "close")
+        rig.clock.advance(60)
+    rig.clock.advance(3600)
+
+
+async def test_a_fallbacks_old_answer_stands_in_when_everything_is_down() -> None:
+    async with house("other") as rig:
+        rig.set_target(**GONE)
+        await kept_by(rig, "other")
+        await rig.services["other"].kill()
+        assert (await rig.ask(seed=1)).status == 503  # nobody allowed it
+        said = await rig.ask(seed=1, headers=IN_NEED)
+        assert (said.status, said.models) == (200, {"other-model"})
+        assert (said.headers["X-Cache"], said.headers["Age"]) == ("STALE", "3660")
+        assert said.headers["X-Served-By"] == "other/other-model"
+        assert "There is no pod." in said.headers["X-Fallback-Reason"]
+        assert rig.activity.snapshot().stale == 1
+        alone = IN_NEED | {"X-Podman-LLM-Policy": "fail"}
+        assert (await rig.ask(seed=1, headers=alone)).status == 503
+
+
+async def test_of_several_old_answers_the_pods_stands_in_and_then_the_newest() -> None:
+    async with house("first", "second", settings=STAND_IN) as rig:
+        rig.set_target(**GONE)
+        await kept_by(rig, "first", "second")
+        for service in rig.services.values():
+            await service.kill()
+        said = await rig.ask(seed=1)
+        assert (said.models, said.headers["X-Cache"]) == ({"second-model"}, "STALE")
+        assert said.headers["X-Attempts"].count("outcome=unreachable") == 2
+        rig.set_target(url=rig.pod.url)
+        await rig.overrule("pod", "close")
+        assert (await rig.ask(seed=1)).models == {POD_MODEL}
+        rig.clock.advance(9999)
+        rig.set_target(**GONE)
+        said = await rig.ask(seed=1)
+        assert (said.models, said.headers["X-Cache"]) == ({POD_MODEL}, "STALE")
+        assert "X-Fallback-Reason" not in said.headers
+
+
+async def test_an_answer_that_is_still_good_is_given_though_its_giver_is_left_alone() -> None:
+    async with house("other") as rig:
+        rig.set_target(**GONE)
+        await rig.ask(seed=1)
+        await rig.overrule("other", "open")
+        said = await rig.ask(seed=1)
+        assert (said.status, said.headers["X-Cache"]) == (200, "HIT")
+        assert rig.activity.snapshot().requests == 2
