@@ -6,23 +6,14 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-Json = dict[str, Any]
+from podman_llm.core.translation import Json, Untranslatable
 
 _DATA_URL: Final = re.compile(r"data:image/(png|jpe?g|gif|webp);base64,(.*)", re.DOTALL)
 _CACHE_POINT: Final[Json] = {"cachePoint": {"type": "default"}}
 # Thoughts are given back signed or not at all, and OpenAI's shape has no place for the signature.
 _THOUGHTS: Final = frozenset({"reasoning", "redacted_thinking", "thinking"})
-
-
-class Untranslatable(ValueError):
-    """The request asks for something that Converse has no word for; ``param`` is where."""
-
-    def __init__(self, message: str, *, param: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
 
 
 def blocks_of(content: object, where: str, *, has_cache_points: bool = False) -> list[Json]:

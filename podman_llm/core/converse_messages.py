@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from podman_llm.core.converse_content import Json, Untranslatable, blocks_of, plain_text
+from podman_llm.core.converse_content import blocks_of, plain_text
 from podman_llm.core.converse_names import safe_id, safe_name
+from podman_llm.core.translation import Json, Untranslatable
 
 _OPENING: Final = "(The conversation begins.)"
 _GO_ON: Final = "Continue."

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podman_llm.core.converse_content import Json, Untranslatable, has_images
+from podman_llm.core.converse_content import has_images
 from podman_llm.core.converse_messages import converse_messages
 from podman_llm.core.converse_models import ConverseModel, Effort, Sampling
 from podman_llm.core.converse_schema import (
@@ -22,6 +22,7 @@ from podman_llm.core.converse_schema import (
     text_format,
 )
 from podman_llm.core.converse_tools import offered_tools, renamed_tools, tool_config
+from podman_llm.core.translation import Json, Untranslatable
 
 _METADATA_MOST: Final = 16
 _METADATA: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podman_llm.core.converse_content import Json
+from podman_llm.core.translation import Json, Malformed
 
 _REASONS: Final = {
     "end_turn": "stop",
@@ -19,10 +19,6 @@ _REASONS: Final = {
     "guardrail_intervened": "content_filter",
 }
 _MALFORMED: Final = frozenset({"malformed_model_output", "malformed_tool_use"})
-
-
-class Malformed(ValueError):
-    """The answer is none: not of Converse's shape, or the model's output was not to be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from podman_llm.core.converse_content import Json, Untranslatable
 from podman_llm.core.converse_names import safe_name
+from podman_llm.core.translation import Json, Untranslatable
 
 JSON_ONLY: Final = (
     "Answer with a single JSON object and nothing else: no prose around it, no code fence."

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from podman_llm.core.converse_content import Json
-from podman_llm.core.converse_response import Head, Malformed, finish_reason, usage_of
+from podman_llm.core.converse_response import Head, finish_reason, usage_of
+from podman_llm.core.translation import Json, Malformed
 
 _DONE: Final = b"data: [DONE]\n\n"
 _CHUNK: Final = "chat.completion.chunk"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from podman_llm.core.converse_content import Json, Untranslatable, cache_point
+from podman_llm.core.converse_content import cache_point
 from podman_llm.core.converse_models import ConverseModel
 from podman_llm.core.converse_names import given_names, safe_name
+from podman_llm.core.translation import Json, Untranslatable
 
 _NO_PARAMETERS: Final[Json] = {"type": "object", "properties": {}}
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from podman_llm.core.completion import asks_usage_chunk
-from podman_llm.core.converse_content import Untranslatable
 from podman_llm.core.converse_errors import (
     CREDENTIAL_FAULTS,
     Problem,
@@ -26,8 +25,9 @@ from podman_llm.core.converse_errors import (
 )
 from podman_llm.core.converse_models import ConverseModel
 from podman_llm.core.converse_request import to_converse
-from podman_llm.core.converse_response import Head, Malformed, to_completion
+from podman_llm.core.converse_response import Head, to_completion
 from podman_llm.core.converse_stream import ChunkWriter
+from podman_llm.core.translation import Malformed, Untranslatable
 from podman_llm.errors import UpstreamBroke, UpstreamUnreachable
 from podman_llm.host.clock import Clock
 from podman_llm.upstreams.base import Answer, Call, Headers

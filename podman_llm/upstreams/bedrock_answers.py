@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from podman_llm.core.converse_errors import Problem, problem
-from podman_llm.core.converse_response import Malformed
 from podman_llm.core.converse_stream import ChunkWriter
+from podman_llm.core.translation import Malformed
 from podman_llm.errors import UpstreamBroke
 from podman_llm.upstreams.base import Answer, Headers
 from podman_llm.upstreams.eventstream import FrameDecoder, StreamEvent

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from podman_llm.core.converse_content import Untranslatable, blocks_of, has_images, plain_text
+from podman_llm.core.converse_content import blocks_of, has_images, plain_text
+from podman_llm.core.translation import Untranslatable
 from tests.core.converse_rules import PNG
 
 

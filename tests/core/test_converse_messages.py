@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podman_llm.core.converse_content import Untranslatable
 from podman_llm.core.converse_messages import call_input
+from podman_llm.core.translation import Untranslatable
 from tests.core.converse_rules import ABLE, PNG, calls, function, result, translate, turns, user
 
 TOOLS = [function("read"), function("write")]

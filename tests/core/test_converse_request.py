@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from podman_llm.core.converse_content import Untranslatable
 from podman_llm.core.converse_models import ConverseModel, Effort, Sampling
 from podman_llm.core.converse_request import to_converse, unsupported
+from podman_llm.core.translation import Untranslatable
 from tests.core.converse_rules import ABLE, PLAIN, PNG, function, translate, user
 
 HI: dict[str, Any] = {"messages": [user("hi")]}

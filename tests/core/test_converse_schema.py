@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from podman_llm.core.converse_content import Untranslatable
 from podman_llm.core.converse_schema import (
     asks_json_object,
     asks_json_schema,
     closed,
     text_format,
 )
+from podman_llm.core.translation import Untranslatable
 
 CITY = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 

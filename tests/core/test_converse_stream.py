@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podman_llm.core.completion import Complete, Endpoint
-from podman_llm.core.converse_response import Head, Malformed, to_completion
+from podman_llm.core.converse_response import Head, to_completion
 from podman_llm.core.converse_stream import ChunkWriter
 from podman_llm.core.judge import StreamJudge
 from podman_llm.core.sse import split_events
+from podman_llm.core.translation import Malformed
 from podman_llm.testing.bedrock_model import Reply
 
 HEAD = Head("chatcmpl-1", 7, "claude")

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from podman_llm.core.converse_content import Untranslatable
 from podman_llm.core.converse_models import ConverseModel
 from podman_llm.core.converse_names import safe_name
 from podman_llm.core.converse_tools import offered_tools, renamed_tools, tool_config
+from podman_llm.core.translation import Untranslatable
 from tests.core.converse_rules import ABLE, PLAIN, function, translate, user
 
 READ = function("read", path={"type": "string"})
