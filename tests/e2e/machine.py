@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,3 +137,33 @@ class Cloud:
 
     def bill(self) -> dict[str, Any]:
         return dict(self.get("bill"))
+
+
+@contextlib.contextmanager
+def renting(machine: Machine, *, load_seconds: float = 0.2, **settings: Any) -> Iterator[Cloud]:
+    """A RunPod of its own, and ``machine`` configured to rent there, with further ``settings``."""
+    announce = machine.home / "double.url"
+    process = machine.start(
+        "dev", "fake-runpod", "--port", "0", "--api-key", KEY, "--boot-seconds", "0.2",
+        "--load-seconds", str(load_seconds), "--tokens-per-second", "400",
+        "--announce", str(announce),
+    )  # fmt: skip
+    eventually(announce.exists, what="the double's URL")
+    url = announce.read_text().strip()
+    machine.environment["RUNPOD_API_KEY"] = KEY
+    machine.write_config(
+        initial_wait_seconds=0,
+        poll_interval_seconds=0.2,
+        provider={
+            "api_base": url,
+            "endpoint_template": url + "/{pod_id}-{port}",
+            "settle_seconds": 0.3,
+            "quarantine_seconds": 2,
+        },
+        **settings,
+    )
+    try:
+        yield Cloud(url, process)
+    finally:
+        process.kill()
+        process.communicate()
