@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from podman_llm.core.lease import elapsed, steady_time
 from podman_llm.core.listing import namesakes
+from podman_llm.core.own_end import NEAR
 from podman_llm.core.pod import Evidence
 from podman_llm.core.sight import Gone, PodSight
 from podman_llm.core.world import World
@@ -76,8 +77,8 @@ def proof(world: World) -> Evidence | None:
 def _kind(world: World, latest: float) -> str:
     """Whether there never was a pod, which costs nothing.
 
-    After its deadline that cannot be told any more: it may have come, and ended itself unseen.
+    Near its deadline that cannot be told any more: it may have come, and ended itself unseen.
     """
     record = world.record
-    is_phantom = record.pod_id is None and latest < record.hard_deadline
+    is_phantom = record.pod_id is None and latest < record.hard_deadline - NEAR
     return "never_appeared" if is_phantom else "absent"

@@ -14,6 +14,7 @@ from podman_llm.core.absence import absences, is_propagated
 from podman_llm.core.attempts import cancel, next_attempt
 from podman_llm.core.intent import wait_or_cancel
 from podman_llm.core.listing import namesakes
+from podman_llm.core.own_end import own_end
 from podman_llm.core.pod import Phase, StopReason, WaitCause
 from podman_llm.core.sight import Ambiguous, Created, CreateOutcome, NotCreated, PodSight, Refusal
 from podman_llm.core.verdicts import not_ours, nothing_free, refused
@@ -72,6 +73,8 @@ def _unwanted(world: World) -> Decision | None:
 def _seek(world: World) -> Decision:
     seeking = world.remember(record=replace(world.record, absences=absences(world)))
     if len(seeking.record.absences) > 1 and world.view.is_valid and is_propagated(world):
+        if own := own_end(seeking):  # it may have come, and gone again unseen
+            return seeking.stop(*own)
         return _ask_under_new_name(seeking)
     pause = backoff.until_next_look(world.in_phase)
     return seeking.stay("looking for it by name, as its request got no clear answer", pause)

@@ -20,6 +20,8 @@ ARMED_WITHIN: Final = 180.0
 """Seconds from the container's start; Python starts in one, and the network may take its time."""
 SLOW_START: Final = 30.0
 """Seconds after which a pod that has not reported is asked about at its host as well."""
+GRACE: Final = 2700.0
+"""Seconds from its start in which a guard with a lease asks for nothing: the model loads."""
 LINES: Final = 5000
 """Lines read of a log, the most that RunPod gives; a longer one does not show its beginning."""
 

@@ -41,6 +41,7 @@ class StopReason(StrEnum):
     USER = "user"
     EXPIRY = "expiry"
     IDLE = "idle"
+    LEASE = "lease"
     BUDGET = "budget"
     PRICE = "price"
     PROVISION_TIMEOUT = "provision_timeout"
@@ -234,6 +235,7 @@ class PodRecord:
     of this generation that may have cost money. ``refusals`` says what the candidates tried so far
     in this round answered. ``is_cut_short`` says that a budget ends it before the time asked for.
     ``taken_over_at`` is when a pod that was in no record was found; what it did before is unknown.
+    ``greeted_at`` is when its server last took our key, known only of pods with a lease.
     """
 
     name: str
@@ -273,6 +275,7 @@ class PodRecord:
     is_cut_short: bool = False
     taken_over_at: float | None = None
     guard: Guard = Guard.NONE
+    greeted_at: float | None = None
 
     @property
     def is_open(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from podman_llm.core.naming import LEASE_MARK
 from podman_llm.core.pod import Phase, StopReason
 from podman_llm.core.sight import PodSight, Readiness, Rung
 from podman_llm.core.wording import duration
@@ -15,9 +16,13 @@ READY_POLL: Final = 15.0
 STRIKES_MAX: Final = 3
 """Bad probes in a row before they count: one may be a hiccup of the network."""
 
+_KEY_TAKEN: Final = frozenset({Rung.LISTED, Rung.ANSWERING})
+
 
 def conclude_probe(world: World, readiness: Readiness) -> Decision:
     """What the model's port answered."""
+    if readiness.rung in _KEY_TAKEN and LEASE_MARK in world.record.spec.env:
+        world = world.remember(record=replace(world.record, greeted_at=world.now))
     if world.record.phase is Phase.READY:
         return _conclude_ready(world, readiness)
     if readiness.rung is Rung.ANSWERING:
@@ -41,7 +46,7 @@ def _ready(world: World) -> Decision:
 
 
 def _conclude_ready(world: World, readiness: Readiness) -> Decision:
-    if readiness.rung in {Rung.LISTED, Rung.ANSWERING}:
+    if readiness.rung in _KEY_TAKEN:
         left = duration(world.record.soft_deadline - world.now)
         return world.stay(f"serving, {left} left", serving_wait(replace(world, strikes=0)))
     if not _is_definite(world, readiness):

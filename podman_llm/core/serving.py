@@ -16,6 +16,7 @@ from podman_llm.core.draining import drain, start_drain, unwanted
 from podman_llm.core.guard import ARMED_WITHIN
 from podman_llm.core.learning import learn
 from podman_llm.core.naming import is_foreign
+from podman_llm.core.own_end import own_end
 from podman_llm.core.pod import Guard, Phase, StopReason
 from podman_llm.core.readiness import serving_wait
 from podman_llm.core.sight import Gone, PodSight, PodStatus
@@ -56,6 +57,8 @@ def _vanished(world: World) -> Decision | None:
     missing = world.remember(record=replace(world.record, absences=absences(world)))
     if proof(missing) is None:
         return missing.stay("the provider does not show it; making sure")
+    if own := own_end(missing):
+        return missing.stop(*own)
     return missing.go(
         Phase.LOST,
         "gone, and nobody here asked for that",
@@ -69,7 +72,9 @@ def _unfit(world: World) -> Decision | None:
     if not isinstance(sight, PodSight):
         return None
     if sight.status in {PodStatus.EXITED, PodStatus.ERROR}:
-        return world.stop(StopReason.EXITED, f"its container is {sight.status}")
+        return world.stop(
+            *own_end(world) or (StopReason.EXITED, f"its container is {sight.status}")
+        )
     if record.restarts > world.limits.max_restarts:
         detail = f"its container restarted {record.restarts} times while booting"
         return world.stop(StopReason.CRASH_LOOP, detail)

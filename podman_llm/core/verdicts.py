@@ -18,6 +18,7 @@ ENDED_AS_ASKED: Final = frozenset(
         StopReason.USER,
         StopReason.EXPIRY,
         StopReason.IDLE,
+        StopReason.LEASE,
         StopReason.BUDGET,
         StopReason.SUPERSEDED,
         StopReason.ORPHAN,

@@ -13,6 +13,7 @@ from podman_llm.state.store import Failure, Loaded, PodState
 
 CLOSED_KEPT: Final = 50
 """Closed pods remembered for ``status`` and the ledger."""
+_GREETED_STEP = 60.0  # seconds by which the memory of a pod's last sign of life may lag
 _NONEMPTY_STEP = 3600.0  # seconds by which the day-long memory of a non-empty list may lag
 
 
@@ -88,4 +89,8 @@ def _closed(state: PodState, following: PodRecord | None) -> tuple[PodRecord, ..
 
 
 def _lasting(state: PodState) -> PodState:
+    record = state.current
+    if record and record.greeted_at is not None:
+        minute = record.greeted_at // _GREETED_STEP * _GREETED_STEP
+        state = replace(state, current=replace(record, greeted_at=minute))
     return replace(state, last_list_at=None, balance_at=None)

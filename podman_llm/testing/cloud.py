@@ -111,8 +111,9 @@ class Cloud:
     creation, without ending anything. ``deaf`` answers nothing at all. A container runs
     ``starts_after`` seconds after creation, and its model answers ``answers_after`` seconds after
     that; None is never. ``guarded`` lets each container that started end its own pod at the
-    deadline in its environment, of which it says in its log that its own key was answered
-    ``guard_key``, or nothing at all if that is empty. ``host_log`` is what hosts write.
+    deadline in its environment, by a clock that is ``guard_ahead`` seconds ahead; it says in its
+    log that its own key was answered ``guard_key``, or nothing at all if that is empty.
+    ``host_log`` is what hosts write.
     """
 
     now: Callable[[], float]
@@ -130,6 +131,7 @@ class Cloud:
     answers_after: float | None = 20.0
     guarded: bool = False
     guard_key: str = "200"
+    guard_ahead: float = 0.0
     host_log: tuple[str, ...] = ()
     fates: deque[Fate] = field(default_factory=deque)
     list_faults: deque[ListFault] = field(default_factory=deque)
@@ -287,7 +289,7 @@ class Cloud:
         deadline = pod.request.env.get(DEADLINE_MARK)
         if not self.guarded or self.starts_after is None or deadline is None:
             return None
-        return max(float(deadline), pod.created_at + self.starts_after)
+        return max(float(deadline) - self.guard_ahead, pod.created_at + self.starts_after)
 
     def _written(self, pod: CloudPod) -> list[str]:
         if not (self.guarded and self.guard_key and self._runs(pod)):

@@ -182,6 +182,13 @@ def test_what_never_came_is_asked_for_elsewhere_under_a_new_name() -> None:
     assert record.name != NAME
 
 
+def test_what_may_have_come_and_ended_itself_unseen_is_not_asked_for_again() -> None:
+    missed = {"absences": ((START + 31, 0), (START + 10760, 0)), "soft_deadline": START + 10800}
+    record = sought(record=missed, after=10765).book.record
+    assert record
+    assert (record.phase, record.reason) == (Phase.STOPPING, StopReason.EXPIRY)
+
+
 def test_requests_without_a_clear_answer_count_as_attempts_that_may_cost() -> None:
     record = sought(record={**ABSENT_TWICE, "billed_before": 2}, after=180).book.record
     assert record

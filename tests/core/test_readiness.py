@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from podman_llm.core.naming import LEASE_MARK
 from podman_llm.core.pod import Phase, StopReason
 from podman_llm.core.readiness import READY_POLL, STRIKES_MAX, conclude_probe, serving_wait
 from podman_llm.core.sight import Readiness, Rung, Unknown
 from podman_llm.core.world import Decision
-from tests.core.worlds import START, phase_of, world_in
+from tests.core.worlds import SPEC, START, phase_of, world_in
 
 STARTING = {Phase.BOOTING: "booting", Phase.DEGRADED: "degraded"}
 NOT_READY = [Rung.UNREACHABLE, Rung.HEALTHY, Rung.LISTED, Rung.UNKNOWN]
@@ -25,6 +27,19 @@ def test_only_a_completion_makes_a_pod_ready(phase: Phase) -> None:
         decision = probed(phase, rung)
         assert phase_of(decision) is phase
         assert f"found {rung}" in decision.note
+
+
+@pytest.mark.parametrize("phase", [*STARTING, Phase.READY])
+@pytest.mark.parametrize("rung", Rung)
+def test_with_a_lease_it_is_remembered_when_our_key_was_taken(phase: Phase, rung: Rung) -> None:
+    leased = {"spec": replace(SPEC, env={LEASE_MARK: "1800"})}
+    record = probed(phase, rung, record=leased, after=80).book.record
+    without = probed(phase, rung, after=80).book.record
+    assert record
+    assert without
+    is_taken = rung in {Rung.LISTED, Rung.ANSWERING}
+    assert record.greeted_at == (START + 80 if is_taken else None)
+    assert without.greeted_at is None
 
 
 def test_the_first_time_ready_is_kept_and_restarts_are_forgiven() -> None:

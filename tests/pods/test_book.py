@@ -92,6 +92,14 @@ def test_looks_alone_are_not_worth_a_save() -> None:
     assert is_worth_saving(saved, replace(saved, orphan_at=1.0))
 
 
+def test_the_memory_of_a_pods_last_sign_of_life_is_kept_to_the_minute() -> None:
+    record = replace(ready_house().record, greeted_at=600.0)
+    saved = PodState(current=record)
+    later = replace(saved, current=replace(record, greeted_at=659.0))
+    assert not is_worth_saving(saved, later)
+    assert is_worth_saving(saved, replace(saved, current=replace(record, greeted_at=660.0)))
+
+
 def test_the_memory_of_a_non_empty_list_is_kept_to_the_hour() -> None:
     state = with_list(PodState(), view(2, at=1000.0))
     assert state.last_nonempty_list_at == 1000.0

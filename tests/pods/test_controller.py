@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from podman_llm.core.naming import LEASE_MARK
 from podman_llm.core.pod import Phase, StopReason
 from podman_llm.core.sight import NotCreated, PodStatus, Refusal
 from podman_llm.errors import ConfigError, NoCapacity, ProviderRefused, ProviderUnreachable
@@ -427,6 +428,47 @@ def test_extend_moves_the_end_but_never_past_the_cap() -> None:
     assert ended
     assert ended <= house.record.hard_deadline + 1
     assert house.record.soft_deadline == house.record.hard_deadline
+
+
+def leased_house() -> House:
+    house = House(runtime_seconds=36000.0)
+    house.configure(pod={"idle_seconds": None})
+    plan = house._plan
+
+    def leased(settings: Any) -> Any:
+        made = plan(settings)
+        env = {**made.spec.env, LEASE_MARK: "1800"}
+        return replace(made, spec=replace(made.spec, env=env))
+
+    house._plan = leased  # type: ignore[method-assign]
+    house.restart()
+    house.up()
+    house.run_to(Phase.READY)
+    return house
+
+
+@pytest.mark.parametrize("has_restarted", [False, True])
+def test_a_pod_that_went_for_want_of_us_is_not_rented_again(has_restarted: bool) -> None:
+    house = leased_house()
+    house.run_for(300)
+    house.clock.suspend(2000)
+    house.cloud.end(house.cloud.pods[0])
+    if has_restarted:
+        house.restart()
+    house.run_until_settled()
+    assert (house.phase, house.record.reason) == (Phase.DONE, StopReason.LEASE)
+    assert len(house.cloud.pods) == 1
+    assert house.state.failure is None
+    assert house.tick().note.endswith("`podman-llm up` starts a new one")
+
+
+def test_a_pod_with_a_lease_that_vanishes_under_our_eyes_is_lost_and_rented_again() -> None:
+    house = leased_house()
+    house.run_for(5000)
+    house.cloud.end(house.cloud.pods[0])
+    house.run(lambda: len(house.cloud.pods) == 2)
+    house.run_to(Phase.READY)
+    assert house.state.closed[0].reason is StopReason.LOST
 
 
 def test_an_idle_pod_drains_and_ends() -> None:

@@ -46,6 +46,7 @@ PATIENCE: Final = 5000.0
 SLACK: Final = 180.0  # seconds a failing provider may cost at the deadline, beyond our own absence
 HURRY_MOST: Final = 50  # ticks in a row that may ask for the next one at once
 GUARD_SLACK: Final = 60.0
+AHEAD: Final = 55.0  # more than two looks and the pause between them, less than own_end.NEAR
 REAPED_EVERY: Final = 300.0  # the timer of systemd/ and the cron lines of docs/second-host.md
 
 FULL = NotCreated(Refusal.CAPACITY, "There are no longer any instances available")
@@ -95,7 +96,10 @@ LOSSES: Final = ("newest", "all")
 
 @dataclass(frozen=True)
 class Schedule:
-    """One life. ``kills`` are points to pass before each death; every call and save has two."""
+    """One life. ``kills`` are points to pass before each death; every call and save has two.
+
+    ``ahead`` is how far the clocks of the pods' hosts are ahead of ours.
+    """
 
     fate: str = "created"
     weather: str = "fair"
@@ -107,6 +111,7 @@ class Schedule:
     starts: bool = True
     comes_back: bool = True
     is_reaped: bool = False
+    ahead: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,7 @@ class Life:
             setattr(self.cloud, name, value)
         self.strangers = self._strangers()
         self.cloud.guarded = schedule.is_guarded
+        self.cloud.guard_ahead = schedule.ahead
         self.cloud.starts_after = 5.0 if schedule.starts else None
         self.cloud.list_faults.extend(faults)
         self.cloud.fates.append(_ALL_FATES[schedule.fate])
@@ -518,6 +524,11 @@ FAMILIES: Final = (
     Family("two or three deaths", partial(some, deaths=(2, 3)), 500),
     Family(
         "in-pod guard, one to three deaths", partial(some, deaths=(1, 2, 3), is_guarded=True), 400
+    ),
+    Family(
+        "in-pod guard that is ahead of our clock",
+        partial(some, ending="expiry", is_guarded=True, ahead=AHEAD),
+        200,
     ),
     Family("newest state lost at the death", partial(some, deaths=(1, 2), loss="newest"), 300),
     Family("all state lost at the death", partial(some, deaths=(1, 2), loss="all"), 300),

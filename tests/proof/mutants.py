@@ -24,6 +24,7 @@ from podman_llm.core import (
     lifecycle,
     listing,
     naming,
+    own_end,
     reaping,
     rebuild,
 )
@@ -35,7 +36,7 @@ from podman_llm.pods.controller import Controller
 from podman_llm.state.store import PodState
 from podman_llm.testing.cloud import Cloud
 from tests.pods import test_controller, test_crashes, test_listen
-from tests.proof.explorer import BEYOND, Schedule, points
+from tests.proof.explorer import AHEAD, BEYOND, Schedule, points
 
 Patch = pytest.MonkeyPatch
 
@@ -220,6 +221,10 @@ def no_guard(patch: Patch) -> None:
     patch.setattr(Cloud, "_guarded_end", lambda *_: None)
 
 
+def own_end_is_loss(patch: Patch) -> None:
+    everywhere(patch, own_end.own_end, lambda world: None)
+
+
 # The schedules ------------------------------------------------------------------------------------
 
 
@@ -339,6 +344,12 @@ MUTANTS: Final = (
         no_guard,
         "I4 a guarded pod outlived its deadline",
         lambda: _each_point(Schedule(ending="expiry", is_guarded=True, comes_back=False))[40:],
+    ),
+    Mutant(
+        "a pod that its guard ended counts as lost",
+        own_end_is_loss,
+        "I1 more pods than were needed",
+        lambda: _undying(ending="expiry", is_guarded=True, ahead=AHEAD),
     ),
     Mutant(
         "no reaper, and nobody comes back",

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from podman_llm.core import guard as core_guard
 from podman_llm.providers.runpod import boot, guard
 from podman_llm.providers.runpod.provider import entrypoint
 
@@ -303,6 +304,10 @@ def test_a_lease_gives_the_model_time_to_load(lease: guard.Lease) -> None:
     assert not lease.is_over()
     moment[0] = guard.GRACE
     assert lease.is_over()
+
+
+def test_the_time_to_load_is_the_one_that_decisions_go_by() -> None:
+    assert guard.GRACE == core_guard.GRACE
 
 
 def test_a_lease_lasts_from_the_latest_request_with_our_key(lease: guard.Lease) -> None:
