@@ -116,7 +116,16 @@ class UpstreamError(PodmanLLMError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """No connection, or no byte of an answer: another upstream may be asked unseen."""
+    """No connection, or no byte of an answer: another upstream may be asked unseen.
+
+    ``was_asked``: the question may have arrived all the same, and be paid for.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", status: int = 502, was_asked: bool = True
+    ) -> None:
+        super().__init__(message, hint=hint, status=status)
+        self.was_asked = was_asked
 
 
 class UpstreamBroke(UpstreamError):

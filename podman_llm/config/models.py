@@ -157,6 +157,12 @@ class BackendSettings(_Group):
     """Its context window in tokens; null means that it is not looked at."""
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """For `openai`: its name for the limit of a chat's answer; newer models know the first only."""
+    max_answer_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Limit of the answer to a request that sets none; null: its own, 8192 tokens for `bedrock`."""
+    input_usd_per_million: Annotated[float, Field(ge=0)] | None = None
+    """USD for a million tokens that it reads; null is unknown, and never free."""
+    output_usd_per_million: Annotated[float, Field(ge=0)] | None = None
+    """USD for a million tokens that it writes; null is unknown, and never free."""
 
 
 class FallbackSettings(_Group):
@@ -175,6 +181,8 @@ class RoutingSettings(_Group):
     """`auto`: a fallback that can, else streams wait; `hold`: wait; `fallback`: at once; `fail`."""
     deadline_seconds: Annotated[float, Field(gt=0)] = 600
     """Longest time to an answer, all attempts together; for a stream to its first content."""
+    max_usd_per_request: Annotated[float, Field(ge=0)] | None = None
+    """Most USD that fallbacks may cost for one request, all attempts together; null: no cap."""
     first_content_seconds: Annotated[float, Field(gt=0)] = 120
     """Longest wait for a stream's first content while somebody else can still be asked."""
     hold_stream_seconds: Seconds = 270

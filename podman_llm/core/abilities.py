@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from podman_llm.core.completion import Endpoint
+from podman_llm.core.completion import Endpoint, choices_asked
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _OUTPUT_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
@@ -46,12 +46,24 @@ class Ability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a request needs. ``tokens`` is a guess at its prompt and answer together."""
+    """What a request needs.
+
+    ``prompt`` is a guess at its tokens, of the text alone; ``pictures`` come on top. ``answer`` is
+    how many tokens it allows each of ``choices`` answers to have, None if it sets no limit.
+    """
 
     endpoint: Endpoint | None = None
     model: str = ""
     abilities: frozenset[Ability] = frozenset()
-    tokens: int = 0
+    prompt: int = 0
+    answer: int | None = None
+    choices: int = 1
+    pictures: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """What must fit a context: the prompt, and an answer as long as it may be."""
+        return self.prompt + (self.answer or 0)
 
 
 NO_NEEDS: Final = Needs()
@@ -92,20 +104,31 @@ def lack(needs: Needs, offer: Offer) -> str:
 def needs_of(endpoint: Endpoint, body: Mapping[str, Any]) -> Needs:
     """Read the needs out of a request body."""
     model = body.get("model")
+    limits = [body[field] for field in _OUTPUT_LIMITS if type(body.get(field)) is int]
+    pictures = sum(map(_is_image, _parts(body)))
     return Needs(
         endpoint=endpoint,
         model=model if isinstance(model, str) else "",
-        abilities=frozenset(_abilities(body)),
-        tokens=_tokens(body),
+        abilities=frozenset(_abilities(body, pictures)),
+        prompt=_tokens(body),
+        answer=max(0, *limits) if limits else None,
+        choices=_choices(endpoint, body),
+        pictures=pictures,
     )
 
 
-def _abilities(body: Mapping[str, Any]) -> Iterator[Ability]:
+def _choices(endpoint: Endpoint, body: Mapping[str, Any]) -> int:
+    """How many answers are written, be they given or not."""
+    tried = {"n": body["best_of"]} if type(body.get("best_of")) is int else {}
+    return max(choices_asked(endpoint, body), choices_asked(endpoint, {**body, **tried}))
+
+
+def _abilities(body: Mapping[str, Any], pictures: int) -> Iterator[Ability]:
     if body.get("tools") or body.get("functions"):
         yield Ability.TOOLS
     if _wants_json(body):
         yield Ability.JSON_SCHEMA
-    if any(map(_is_image, _parts(body))):
+    if pictures:
         yield Ability.IMAGES
     if any(type(body.get(field)) is int and body[field] > 1 for field in ("n", "best_of")):
         yield Ability.N
@@ -142,17 +165,18 @@ def _is_image(part: Mapping[str, Any]) -> bool:
 
 
 def _tokens(body: Mapping[str, Any]) -> int:
-    """A guess: four characters to a token, pictures for nothing, and as much answer as allowed."""
-    limits = [body[field] for field in _OUTPUT_LIMITS if type(body.get(field)) is int]
-    characters, waiting = 0, list[object](body.values())
+    """A guess: four characters to a token, and pictures for nothing."""
+    tokens, characters, waiting = 0, 0, list[object](body.values())
     while waiting:
         match waiting.pop():
             case str() as text if not text.startswith("data:"):
                 characters += len(text)
             case dict() as mapping:
                 waiting.extend(mapping.values())
+            case list() as ids if ids and type(ids[0]) is int:
+                tokens += len(ids)
             case list() as items:
                 waiting.extend(items)
             case _:
                 pass
-    return characters // _CHARACTERS_PER_TOKEN + max(limits, default=0)
+    return tokens + characters // _CHARACTERS_PER_TOKEN

@@ -58,6 +58,7 @@ class Outcome(StrEnum):
 
 
 _FINAL: Final = frozenset({Outcome.ANSWERED, Outcome.REJECTED})
+_NOT_CHARGED: Final = frozenset({Outcome.REJECTED, Outcome.MISPLACED, Outcome.OVERLOADED})
 _EFFECTS: Final = {
     Outcome.ANSWERED: Effect.GOOD,
     Outcome.REJECTED: Effect.NONE,
@@ -110,6 +111,11 @@ def judge_error(err: UpstreamError) -> Outcome:
             return Outcome.SILENT
 
 
+def may_have_arrived(err: UpstreamError) -> bool:
+    """Whether a failed attempt's question may have got there."""
+    return not isinstance(err, UpstreamUnreachable) or err.was_asked
+
+
 def status_text(status: int, body: bytes) -> str:
     """What a refusal says, for people: its status, and its own words if they are of use.
 
@@ -129,13 +135,25 @@ def status_text(status: int, body: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One attempt that was made. ``retry_after`` is what its upstream asked for, in seconds."""
+    """One attempt that was made. ``retry_after`` is what its upstream asked for, in seconds.
+
+    ``micros`` is what it may cost at most, in micro-dollars; ``was_asked`` says whether the
+    question may have got there.
+    """
 
     served_by: str
     outcome: Outcome
     why: str = ""
     retry_after: int | None = None
     is_pod: bool = False
+    micros: int = 0
+    was_asked: bool = True
+
+    @property
+    def spent(self) -> int:
+        """What its upstream may charge for it although it gave no answer."""
+        is_free = not self.was_asked or self.outcome in _NOT_CHARGED
+        return 0 if is_free else self.micros
 
 
 def trail(tried: Sequence[Tried]) -> str:

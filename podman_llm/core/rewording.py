@@ -48,6 +48,12 @@ _VLLM_FIELDS: Final = frozenset(
 # What agents echo of the pod's reasoning; others know no such field of a message.
 _REASONING: Final = frozenset({"reasoning", "reasoning_content"})
 _LIMITS: Final = ("max_completion_tokens", "max_tokens")  # the first one counts for more
+# Messages always set one, and embeddings have none.
+_LIMITED: Final = {
+    Endpoint.CHAT: "max_tokens",
+    Endpoint.COMPLETIONS: "max_tokens",
+    Endpoint.RESPONSES: "max_output_tokens",
+}
 # In the dialect of messages ``top_k`` is no addition of vLLM's.
 _MESSAGES_OWN: Final = frozenset({"top_k"})
 
@@ -57,10 +63,12 @@ class Wording:
     """How a service wants to be asked.
 
     ``limit_field`` is its name for the limit of a chat's answer, empty if it takes either.
+    ``limit`` is the one of a request that sets none, in tokens; None leaves it to the service.
     """
 
     takes_vllm_fields: bool
     limit_field: str
+    limit: int | None = None
 
 
 def reword(body: bytes, endpoint: Endpoint | None, model: str, wording: Wording) -> bytes:
@@ -71,9 +79,19 @@ def reword(body: bytes, endpoint: Endpoint | None, model: str, wording: Wording)
         dropped = _VLLM_FIELDS - (_MESSAGES_OWN if endpoint is Endpoint.MESSAGES else frozenset())
         asked = {name: value for name, value in asked.items() if name not in dropped}
         asked |= _plain_messages(asked.get("messages"))
+    if wording.limit is not None and endpoint in _LIMITED:
+        _set_limit(asked, _LIMITED[endpoint], wording.limit)
     if endpoint is Endpoint.CHAT and wording.limit_field:
         _rename_limit(asked, wording.limit_field)
     return json.dumps(asked, separators=(",", ":")).encode()
+
+
+def _set_limit(asked: dict[str, Any], field: str, limit: int) -> None:
+    names = {field, *_LIMITS}
+    if all(asked.get(name) is None for name in names):
+        for name in names:
+            asked.pop(name, None)
+        asked[field] = limit
 
 
 def _rename_limit(asked: dict[str, Any], field: str) -> None:

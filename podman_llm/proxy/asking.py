@@ -9,6 +9,7 @@ from typing import Final
 
 from podman_llm.core.cachekey import CacheKey
 from podman_llm.core.freshness import rank
+from podman_llm.core.pricing import FREE, Quote, beyond
 from podman_llm.core.routing import POD, Policy
 from podman_llm.proxy.backends import Backend
 from podman_llm.proxy.inquiry import Inquiry
@@ -69,12 +70,16 @@ class Shelved:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One who is asked. ``name`` is that of the plan and of the circuit."""
+    """One who is asked. ``name`` is that of the plan and of the circuit.
+
+    ``micros`` is what it may cost at most, in micro-dollars, where somebody limits that.
+    """
 
     name: str
     upstream: Upstream
     call: Call
     shelved: Shelved
+    micros: int = 0
 
     @property
     def served_by(self) -> str:
@@ -116,6 +121,15 @@ class Asking:
         key = self._others.key(ask, backend.tag(model))
         return Shelved(self._others, key, ask, served_by, served_by)
 
+    def beyond(self, name: str, inquiry: Inquiry, *, spent: int) -> str:
+        """Why the request's ceiling forbids to ask, after so much was ``spent``; empty if not."""
+        return beyond(self._quote(name, inquiry), inquiry.ceiling, spent)
+
+    def _quote(self, name: str, inquiry: Inquiry) -> Quote:
+        if inquiry.ceiling is None or name == POD:
+            return FREE
+        return self._backends[name].quote(inquiry.ask.question.needs)
+
     async def stand_in(self, inquiry: Inquiry) -> tuple[str, Found] | None:
         """Whose kept answer to give when nobody has a new one, and it; None if none may be.
 
@@ -138,7 +152,7 @@ class Asking:
             call = backend.call(inquiry)
         else:
             call = await asyncio.to_thread(backend.call, inquiry)
-        return Asked(name, backend.upstream, call, shelved)
+        return Asked(name, backend.upstream, call, shelved, self._quote(name, inquiry).micros or 0)
 
 
 def _rank(kept: tuple[str, Found]) -> tuple[bool, bool, float]:

@@ -20,10 +20,11 @@ from podman_llm.core.failover import (
     fallback_reason,
     judge_error,
     judge_status,
+    may_have_arrived,
     status_text,
     trail,
 )
-from podman_llm.core.routing import NOT_CACHED, POD, Plan, Refuse, refuse, told
+from podman_llm.core.routing import NOT_CACHED, POD, Exclusion, Plan, Refuse, refuse, told
 from podman_llm.errors import UpstreamBroke, UpstreamError
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.asking import Asked, Asking
@@ -105,26 +106,33 @@ class Attempts:
         return won
 
     async def _walk(self, inquiry: Inquiry, plan: Plan) -> Won:
-        tried: list[Tried] = []
+        tried, excluded = list[Tried](), [*plan.excluded]
         ends = asyncio.get_running_loop().time() + self._routing.deadline_seconds
         for name in plan.attempts:
             shelved = self._asking.shelved(name, inquiry)
             if name != POD and (found := await shelved.find()) and found.answers:
-                reason = fallback_reason(tried, plan.excluded)
+                reason = fallback_reason(tried, excluded)
                 return replace(won_before(found), attempts=trail(tried), reason=reason)
-            asked = await self._asking.asked(name, inquiry, shelved)
             limit = self._limit(inquiry, ends, is_last=name == plan.attempts[-1])
-            if not limit:
-                break  # no time is left; who is not asked for that has not failed
+            if why := self._forbidden(name, inquiry, tried, limit):
+                excluded.append(Exclusion(name, why))
+                continue
+            asked = await self._asking.asked(name, inquiry, shelved)
             end, opened = await self._try(asked, inquiry, limit, plan)
             if opened is not None:
                 self._note(inquiry, tried, answered_by=asked)
-                reason = "" if asked.is_pod else fallback_reason(tried, plan.excluded)
-                told = trail([*tried, end])
-                return Won(opened, asked.served_by, opened, attempts=told, reason=reason)
+                reason = "" if asked.is_pod else fallback_reason(tried, excluded)
+                said = trail([*tried, end])
+                return Won(opened, asked.served_by, opened, attempts=said, reason=reason)
             tried.append(end)
         self._note(inquiry, tried, answered_by=None)
-        raise _refusal(all_failed(tried, plan.excluded), trail(tried))
+        raise _refusal(all_failed(tried, excluded), trail(tried))
+
+    def _forbidden(self, name: str, inquiry: Inquiry, tried: Sequence[Tried], limit: float) -> str:
+        """Why one of the plan is not asked after those before it; empty if it is."""
+        if not limit:
+            return "is not asked: no time is left"
+        return self._asking.beyond(name, inquiry, spent=sum(one.spent for one in tried))
 
     def _limit(self, inquiry: Inquiry, ends: float, *, is_last: bool) -> float:
         """How long one attempt may take to its first content.
@@ -147,7 +155,7 @@ class Attempts:
             try:
                 opened = await _opened(asked, limit, resources)
             except UpstreamError as err:
-                tried = Tried(asked.served_by, judge_error(err), str(err), is_pod=asked.is_pod)
+                tried = _failed(asked, err)
                 self._tell(turn, tried, inquiry)
                 if is_only:
                     self._note(inquiry, [tried], answered_by=None)
@@ -212,6 +220,17 @@ async def _opened(asked: Asked, limit: float, resources: contextlib.ExitStack) -
         raise UpstreamError(f"no content within {limit:.0f} s", status=_TOO_LATE) from err
 
 
+def _failed(asked: Asked, err: UpstreamError) -> Tried:
+    return Tried(
+        asked.served_by,
+        judge_error(err),
+        str(err),
+        is_pod=asked.is_pod,
+        micros=asked.micros,
+        was_asked=may_have_arrived(err),
+    )
+
+
 def _judged(asked: Asked, opened: Opened) -> Tried:
     if opened.status == _OK:
         return Tried(asked.served_by, Outcome.ANSWERED, is_pod=asked.is_pod)
@@ -226,6 +245,7 @@ def _judged(asked: Asked, opened: Opened) -> Tried:
         status_text(opened.status, opened.begun),
         retry_after=int(wait) if wait.isascii() and wait.isdigit() else None,
         is_pod=asked.is_pod,
+        micros=asked.micros,
     )
 
 

@@ -7,12 +7,17 @@ from typing import Final
 
 from podman_llm.config.models import BackendSettings
 from podman_llm.core.abilities import Ability, Needs, Offer, lack
+from podman_llm.core.charges import micros
+from podman_llm.core.converse_models import known_model
+from podman_llm.core.pricing import UNPRICED, Price, Quote, quote
 from podman_llm.core.rewording import Wording, reword
 from podman_llm.proxy.inquiry import Inquiry
 from podman_llm.upstreams.base import Call, Upstream
 
 OPENAI: Final = "https://api.openai.com/v1"
 """Where a service of the kind ``openai`` is, if the settings do not say."""
+_BEDROCK_ANSWER: Final = known_model("").default_max_tokens
+"""Bedrock's own upstream sets this limit where a request sets none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,8 @@ class Backend:
     """One service, ready to be asked.
 
     ``url`` is its base without ``/v1``, empty where the upstream knows it. ``problem`` says why it
-    cannot be asked at all, as a phrase that follows its name.
+    cannot be asked at all, as a phrase that follows its name. ``longest_answer`` is in tokens, of
+    the answer to a request that sets no limit; None if only the service knows.
     """
 
     name: str
@@ -30,10 +36,16 @@ class Backend:
     url: str
     api_key: str | None = None
     problem: str = ""
+    price: Price = UNPRICED
+    longest_answer: int | None = None
 
     def lack(self, needs: Needs) -> str:
         """Why it cannot honour a request; empty if it can."""
         return self.problem or lack(needs, self.offer)
+
+    def quote(self, needs: Needs) -> Quote:
+        """What a request costs there at most."""
+        return quote(needs, self.price, self.longest_answer)
 
     def served_by(self, model: str) -> str:
         """What an answer says of its origin; ``model`` is the name that was asked for."""
@@ -68,9 +80,19 @@ def backend_of(
         wording=Wording(
             takes_vllm_fields=Ability.VLLM_FIELDS in settings.abilities,
             limit_field=settings.max_tokens_field if is_openai else "",
+            limit=settings.max_answer_tokens,
         ),
         url=(settings.base_url or OPENAI).rstrip("/").removesuffix("/v1") if is_openai else "",
         # Bedrock's own upstream signs what it sends.
         api_key=api_key if is_openai else None,
         problem=problem,
+        price=Price(
+            prompt=_micros(settings.input_usd_per_million),
+            answer=_micros(settings.output_usd_per_million),
+        ),
+        longest_answer=settings.max_answer_tokens or (None if is_openai else _BEDROCK_ANSWER),
     )
+
+
+def _micros(usd: float | None) -> int | None:
+    return None if usd is None else micros(usd)

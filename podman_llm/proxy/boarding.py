@@ -73,7 +73,7 @@ def ticket_of(inquiry: Inquiry) -> Ticket:
     directives = ask.directives
     if ask.route.bypass or directives.no_store or directives.only_if_cached:
         return ALONE
-    way = f"{inquiry.policy} {inquiry.target.model_tag}"
+    way = f"{inquiry.policy} {inquiry.target.model_tag} {inquiry.ceiling}"
     key = ask.question.key
     if key is None:
         if directives.no_cache:

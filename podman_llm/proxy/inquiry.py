@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from aiohttp import hdrs
 
 from podman_llm.core.cachekey import CacheKey
+from podman_llm.core.charges import MICROS
+from podman_llm.core.pricing import lower
 from podman_llm.core.routing import Policy
 from podman_llm.proxy.envelope import Refusal
 from podman_llm.proxy.questions import Ask
@@ -17,6 +21,9 @@ from podman_llm.upstreams.base import Call, Headers, end_to_end
 
 POLICY_HEADER: Final = "X-Podman-LLM-Policy"
 """Where a request says what it does while the pod cannot answer."""
+CEILING_HEADER: Final = "X-Podman-LLM-Max-USD"
+"""Where it says what fallbacks may cost for it."""
+_USD: Final = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
 
 # Ours to set or to read, of this connection, or of the browser: never for the upstream.
 _NOT_FORWARDED: Final = frozenset(
@@ -30,6 +37,7 @@ _NOT_FORWARDED: Final = frozenset(
         "referer",
         # The edge before RunPod's pods turns away some programs by their name (urllib's, for one).
         "user-agent",
+        CEILING_HEADER.lower(),
         POLICY_HEADER.lower(),
         "x-request-id",
     }
@@ -54,12 +62,27 @@ def asked_policy(headers: Mapping[str, str], default: Policy) -> Policy:
         raise Refusal(400, message, code="bad_policy", param=POLICY_HEADER) from None
 
 
+def asked_ceiling(headers: Mapping[str, str], allowed: int | None) -> int | None:
+    """What fallbacks may cost for a request, in micro-dollars: at most what is ``allowed``.
+
+    Raises Refusal for what is no amount.
+    """
+    given = headers.get(CEILING_HEADER)
+    if given is None:
+        return allowed
+    if not _USD.fullmatch(given.strip()):
+        message = f"{CEILING_HEADER} is {given!r}; it is an amount in USD such as 0.05."
+        raise Refusal(400, message, code="bad_ceiling", param=CEILING_HEADER)
+    return lower(allowed, int(Decimal(given.strip()) * MICROS))
+
+
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """What is asked, by whom, and with what in mind.
 
     ``key`` is where its answer is kept, None for nowhere; ``cache`` is its ``X-Cache`` word.
-    ``target`` is the pod as it was last seen.
+    ``target`` is the pod as it was last seen. ``ceiling`` is what fallbacks may cost for it, all
+    attempts together, in micro-dollars; None is any.
     """
 
     method: str
@@ -70,6 +93,7 @@ class Inquiry:
     request_id: str
     target: Target
     policy: Policy = Policy.AUTO
+    ceiling: int | None = None
 
     @property
     def is_probe(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from podman_llm.config.models import RoutingSettings
+from podman_llm.core.charges import micros
 from podman_llm.core.completion import Endpoint
 from podman_llm.core.failover import header_text
 from podman_llm.core.routing import POD
@@ -21,7 +22,7 @@ from podman_llm.proxy.asking import Asking
 from podman_llm.proxy.attempts import Won, won_before
 from podman_llm.proxy.boarding import Boarding
 from podman_llm.proxy.envelope import Refusal
-from podman_llm.proxy.inquiry import Inquiry, asked_policy
+from podman_llm.proxy.inquiry import Inquiry, asked_ceiling, asked_policy
 from podman_llm.proxy.middleware import MARKS, Marks
 from podman_llm.proxy.patience import KEEPALIVE, Patience, loading
 from podman_llm.proxy.questions import Ask
@@ -56,6 +57,8 @@ class Pipeline:
         self._boarding = boarding
         self._activity = activity
         self._routing = routing
+        most = routing.max_usd_per_request
+        self._ceiling = None if most is None else micros(most)
         self._clock = clock
 
     async def answer(self, request: web.Request, ask: Ask) -> web.StreamResponse:
@@ -76,6 +79,7 @@ class Pipeline:
             request_id=marks.request_id,
             target=marks.target,
             policy=asked_policy(request.headers, self._routing.policy),
+            ceiling=asked_ceiling(request.headers, self._ceiling),
         )
         if seconds := self._roster.hold_seconds(inquiry):
             return await self._answer_late(request, inquiry, seconds)

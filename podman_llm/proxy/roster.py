@@ -14,6 +14,7 @@ from aiohttp import hdrs
 from podman_llm.config.models import RoutingSettings
 from podman_llm.core.breaker import Admission
 from podman_llm.core.failover import Effect, judge_status
+from podman_llm.core.pricing import beyond
 from podman_llm.core.routing import MODELS, POD, Alternative, Plan, PodView, plan
 from podman_llm.errors import UpstreamError
 from podman_llm.proxy.backends import Backend
@@ -143,7 +144,10 @@ class Roster:
         )
 
     def _alternative(self, backend: Backend, inquiry: Inquiry) -> Alternative:
-        lack = backend.lack(inquiry.ask.question.needs)
+        needs = inquiry.ask.question.needs
+        lack = backend.lack(needs)
+        if not lack and inquiry.ceiling is not None:
+            lack = beyond(backend.quote(needs), inquiry.ceiling)
         admission = self._circuits.admission(backend.name)
         shut = f"is left alone for now: {self._circuits.shut(backend.name)[0]}"
         return Alternative(backend.name, lack, admission, shut)

@@ -137,9 +137,16 @@ def _unreachable(call: Call) -> Iterator[None]:
     try:
         yield
     except TimeoutError as err:
-        raise UpstreamUnreachable(f"{_origin(call)} did not answer in time", status=504) from err
+        told, was_asked = f"{_origin(call)} did not answer in time", _may_have_arrived(err)
+        raise UpstreamUnreachable(told, status=504, was_asked=was_asked) from err
     except (aiohttp.ClientError, OSError) as err:
-        raise UpstreamUnreachable(f"{_origin(call)} cannot be reached: {_why(err)}") from err
+        told, was_asked = f"{_origin(call)} cannot be reached: {_why(err)}", _may_have_arrived(err)
+        raise UpstreamUnreachable(told, was_asked=was_asked) from err
+
+
+def _may_have_arrived(err: Exception) -> bool:
+    """Whether there was a connection on which the request went out."""
+    return not isinstance(err, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
 
 
 def _origin(call: Call) -> str:

@@ -137,7 +137,8 @@ class Vault:
                 # Others wait for it too: who leaves must not take it along.
                 await asyncio.shield(fetching)
         if self._keys is None:
-            raise UpstreamUnreachable("no AWS credentials were found", hint=_HINT)
+            told = "no AWS credentials were found"
+            raise UpstreamUnreachable(told, hint=_HINT, was_asked=False)
         return self._keys
 
     def empty(self) -> None:
@@ -172,7 +173,8 @@ def _look_up(
     except Exception as err:
         # Any of a dozen providers failed. Only its kind is told: what one prints may be a secret.
         kind = type(err).__name__
-        raise UpstreamUnreachable(f"AWS credentials were not got ({kind})", hint=_HINT) from err
+        told = f"AWS credentials were not got ({kind})"
+        raise UpstreamUnreachable(told, hint=_HINT, was_asked=False) from err
 
 
 def _take_note(fetching: asyncio.Task[None]) -> None:

@@ -50,7 +50,34 @@ def test_needs_are_read_from_the_body(body: dict[str, Any], needed: set[Ability]
 def test_the_size_is_guessed_from_text_and_not_from_pictures() -> None:
     parts = [{"type": "text", "text": "x" * 400}, IMAGE]
     body = {"messages": [{"role": "user", "content": parts}], "max_tokens": 50, "top_k": 9}
-    assert needs_of(Endpoint.CHAT, body).tokens == 400 // 4 + 50 + len("userTextimage_url") // 4
+    needs = needs_of(Endpoint.CHAT, body)
+    assert needs.prompt == 400 // 4 + len("userTextimage_url") // 4
+    assert needs.tokens == needs.prompt + 50
+    assert needs.pictures == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "answer", "choices"),
+    [
+        ({}, None, 1),
+        ({"max_tokens": None, "n": None}, None, 1),
+        ({"max_tokens": 5, "max_completion_tokens": 9}, 9, 1),
+        ({"max_tokens": -5}, 0, 1),
+        ({"n": 3}, None, 3),
+        ({"prompt": ["a", "b"], "n": 2, "best_of": 5}, None, 10),
+        ({"n": 3, "best_of": 0}, None, 3),
+    ],
+)
+def test_how_much_answer_is_asked_for(
+    body: dict[str, Any], answer: int | None, choices: int
+) -> None:
+    needs = needs_of(Endpoint.COMPLETIONS, body)
+    assert (needs.answer, needs.choices) == (answer, choices)
+
+
+def test_a_prompt_in_tokens_is_as_long_as_it_says() -> None:
+    for prompt in ([7] * 40, [[7] * 10] * 4):
+        assert needs_of(Endpoint.COMPLETIONS, {"prompt": prompt}).prompt == 40
 
 
 @pytest.mark.parametrize(
@@ -65,7 +92,10 @@ def test_the_size_is_guessed_from_text_and_not_from_pictures() -> None:
             Needs(Endpoint.CHAT, "big", frozenset({Ability.SUFFIX, Ability.IMAGES, Ability.TOOLS})),
             "lacks images, suffix",
         ),
-        (Needs(Endpoint.CHAT, "big", tokens=1001), "takes 1000 tokens and this is about 1001"),
+        (
+            Needs(Endpoint.CHAT, "big", prompt=1, answer=1000),
+            "takes 1000 tokens and this is about 1001",
+        ),
     ],
 )
 def test_who_cannot_honour_a_request_says_why(needs: Needs, why: str) -> None:

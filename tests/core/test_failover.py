@@ -10,6 +10,7 @@ from podman_llm.core.failover import (
     fallback_reason,
     judge_error,
     judge_status,
+    may_have_arrived,
     status_text,
     trail,
 )
@@ -75,6 +76,30 @@ def test_a_refusal_is_told_in_its_own_words(status: int, body: bytes, text: str)
 
 def test_what_is_said_about_a_key_is_not_repeated() -> None:
     assert "sk-abc" not in status_text(401, b'{"error": {"message": "bad key sk-abc***"}}')
+
+
+@pytest.mark.parametrize(
+    ("outcome", "was_asked", "spent"),
+    [
+        (Outcome.BROKE, True, 9),
+        (Outcome.SILENT, True, 9),
+        (Outcome.ERROR, True, 9),
+        (Outcome.UNREACHABLE, True, 9),
+        (Outcome.UNREACHABLE, False, 0),
+        (Outcome.OVERLOADED, True, 0),
+        (Outcome.MISPLACED, True, 0),
+    ],
+)
+def test_a_failure_may_have_cost_what_it_could_unless_it_was_refused_or_never_asked(
+    outcome: Outcome, was_asked: bool, spent: int
+) -> None:
+    assert Tried("x", outcome, micros=9, was_asked=was_asked).spent == spent
+
+
+def test_whether_a_question_got_there_is_known_of_who_was_not_reached() -> None:
+    assert may_have_arrived(UpstreamBroke("cut"))
+    assert may_have_arrived(UpstreamUnreachable("silent"))
+    assert not may_have_arrived(UpstreamUnreachable("refused", was_asked=False))
 
 
 def test_only_what_the_request_itself_got_is_final() -> None:

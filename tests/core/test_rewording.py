@@ -64,3 +64,22 @@ def test_other_dialects_keep_their_own_fields() -> None:
 def test_text_that_no_encoding_takes_survives() -> None:
     body = b'{"messages": [{"role": "user", "content": "\\ud800"}]}'
     assert b"\\ud800" in reword(body, Endpoint.CHAT, "gpt", OPENAI)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "told"),
+    [
+        (Endpoint.CHAT, {}, {"max_completion_tokens": 9}),
+        (Endpoint.CHAT, {"max_completion_tokens": None}, {"max_completion_tokens": 9}),
+        (Endpoint.CHAT, {"max_tokens": 5}, {"max_completion_tokens": 5}),
+        (Endpoint.COMPLETIONS, {}, {"max_tokens": 9}),
+        (Endpoint.RESPONSES, {}, {"max_output_tokens": 9}),
+        (Endpoint.RESPONSES, {"max_output_tokens": 5}, {"max_output_tokens": 5}),
+        (Endpoint.EMBEDDINGS, {}, {}),
+    ],
+)
+def test_a_request_without_a_limit_gets_the_settings_own(
+    endpoint: Endpoint, body: dict[str, Any], told: dict[str, int]
+) -> None:
+    wording = Wording(takes_vllm_fields=False, limit_field="max_completion_tokens", limit=9)
+    assert reworded(body, wording, endpoint) == told | {"model": "gpt"}

@@ -210,6 +210,7 @@ async def test_one_deadline_holds_for_all_attempts_together() -> None:
         said = await rig.ask()
         assert said.status == 503
         assert "first/first-model: no content within" in said.error
+        assert said.error.endswith(" second is not asked: no time is left.")
         assert not rig.services["second"].requests
         assert rig.activity.snapshot().circuits["second"] == "CLOSED"
 
@@ -238,6 +239,52 @@ async def test_a_lone_pods_failure_names_also_who_could_not_be_asked() -> None:
         assert said.error.endswith(". other lacks n.")
         assert said.headers["X-Attempts"] == "pod/abc;outcome=unreachable"
         assert rig.activity.failed_attempts == 1
+
+
+PRICED = {"input_usd_per_million": 0, "output_usd_per_million": 100}
+"""30 tokens, as the questions here allow, are $0.003."""
+
+
+async def test_who_may_cost_more_than_the_request_allows_is_not_asked() -> None:
+    async with house("other", backend=PRICED, routing={"max_usd_per_request": 0.01}) as rig:
+        rig.set_target(**BOOTING)
+        assert (await rig.ask()).models == {"other-model"}
+        said = await rig.ask(max_tokens=101)
+        assert said.status == 503
+        assert said.error.endswith(" other may cost $0.0101, over the limit of $0.01.")
+        lowered, raised = ({"X-Podman-LLM-Max-USD": usd} for usd in ("0.002", "5"))
+        assert (await rig.ask(headers=lowered)).error.endswith("over the limit of $0.002.")
+        assert (await rig.ask(headers=raised, max_tokens=101)).status == 503
+        assert len(rig.services["other"].requests) == 1
+        bad = await rig.ask(headers={"X-Podman-LLM-Max-USD": "much"})
+        assert (bad.status, bad.document["error"]["param"]) == (400, "X-Podman-LLM-Max-USD")
+        rig.set_target(url=rig.pod.url)
+        free = await rig.ask(headers={"X-Podman-LLM-Max-USD": "0"}, max_tokens=101)
+        assert free.models == {POD_MODEL}
+
+
+async def test_who_has_no_price_is_not_asked_under_a_ceiling() -> None:
+    async with house("other", routing={"max_usd_per_request": 1}) as rig:
+        rig.set_target(**BOOTING)
+        assert "set `input_usd_per_million`" in (await rig.ask()).error
+        assert not rig.services["other"].requests
+
+
+async def test_one_ceiling_holds_for_all_attempts_together() -> None:
+    ceiling = {"max_usd_per_request": 0.005}
+    async with house("first", "second", backend=PRICED, routing=ceiling) as rig:
+        rig.set_target(**BOOTING)
+        first, second = rig.services.values()
+        first.add_fault(Fault(FaultKind.TRUNCATE))
+        said = await rig.ask()
+        told = "second may cost $0.003 after $0.003 before it, over the limit of $0.005."
+        assert said.status == 503
+        assert told in said.error
+        assert not second.requests
+        first.add_fault(Fault(FaultKind.STATUS, status=429))
+        assert (await rig.ask()).models == {"second-model"}  # a refusal costs nothing
+        await first.kill()
+        assert (await rig.ask()).models == {"second-model"}  # nor does who is not there
 
 
 async def test_a_fallbacks_answer_is_kept_under_its_own_name_and_not_for_long() -> None:

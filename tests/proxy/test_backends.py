@@ -56,3 +56,13 @@ def test_answers_of_other_models_and_other_places_are_kept_apart() -> None:
     tags = {here.tag("a"), here.tag("b"), there.tag("a")}
     assert len(tags) == 3
     assert here.tag("b") == here.tag("c")
+
+
+def test_its_worst_case_comes_from_the_settings_and_is_unknown_without_them() -> None:
+    prices: dict[str, Any] = {"input_usd_per_million": 3, "output_usd_per_million": 15}
+    chat = Needs(Endpoint.CHAT, "podman-llm", prompt=1000)
+    assert a_backend().quote(chat).micros is None
+    assert a_backend(**prices).quote(chat).unknown.startswith("`max_answer_tokens`")
+    assert a_backend(**prices, max_answer_tokens=100).quote(chat).micros == 3000 + 1500
+    bedrock = a_backend(kind="bedrock", base_url=None, **prices)
+    assert bedrock.quote(chat).micros == 3000 + 8192 * 15

@@ -7,7 +7,13 @@ from multidict import CIMultiDict
 
 from podman_llm.core.routing import NO_DIRECTIVES, Policy, locate
 from podman_llm.proxy.envelope import Refusal
-from podman_llm.proxy.inquiry import POLICY_HEADER, Inquiry, asked_policy
+from podman_llm.proxy.inquiry import (
+    CEILING_HEADER,
+    POLICY_HEADER,
+    Inquiry,
+    asked_ceiling,
+    asked_policy,
+)
 from podman_llm.proxy.questions import BLIND, Ask
 from podman_llm.proxy.targets import FixedTarget
 
@@ -17,6 +23,7 @@ GIVEN = {
     "X-Session-Id": "ses_1",
     "Cookie": "a=b",
     POLICY_HEADER: "hold",
+    CEILING_HEADER: "0.05",
 }
 
 
@@ -33,7 +40,7 @@ def test_the_pod_gets_the_request_as_it_came_with_its_own_key() -> None:
     assert headers["Authorization"] == "Bearer pllm-1"
     assert headers["X-Session-Id"] == "ses_1"
     assert headers["X-Request-Id"] == "req-1"
-    assert not {"Cookie", POLICY_HEADER} & headers.keys()
+    assert not {"Cookie", POLICY_HEADER, CEILING_HEADER} & headers.keys()
 
 
 @pytest.mark.parametrize("keeps", [True, False])
@@ -77,3 +84,31 @@ def test_a_policy_that_there_is_not_is_named_with_those_that_are() -> None:
     with pytest.raises(Refusal, match="'wait'; it may be auto, hold, fallback, fail") as caught:
         asked_policy(CIMultiDict({POLICY_HEADER: "wait"}), Policy.AUTO)
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed", "ceiling"),
+    [
+        (None, None, None),
+        (None, 7, 7),
+        ("0.05", None, 50_000),
+        (" 0.05 ", 60_000, 50_000),
+        ("0.05", 40_000, 40_000),
+        ("0", 40_000, 0),
+        ("1", None, 1_000_000),
+        ("0.0000019", None, 1),
+    ],
+)
+def test_a_request_may_lower_what_it_may_cost(
+    given: str | None, allowed: int | None, ceiling: int | None
+) -> None:
+    headers = {CEILING_HEADER: given} if given is not None else {}
+    assert asked_ceiling(CIMultiDict(headers), allowed) == ceiling
+
+
+@pytest.mark.parametrize("given", ["", "-1", "$1", "1e3", ".5", "nan", "1,5", "\u0663"])
+def test_what_is_no_amount_is_refused(given: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        asked_ceiling({CEILING_HEADER: given}, None)
+    assert (refused.value.status, refused.value.param) == (400, CEILING_HEADER)
+    assert "such as 0.05" in refused.value.message

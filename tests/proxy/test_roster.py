@@ -116,6 +116,12 @@ def test_who_waits_and_for_how_long(
     assert Desk().roster.hold_seconds(inquiry) == seconds
 
 
+def test_a_stream_waits_for_the_pod_when_everybody_else_would_cost_too_much() -> None:
+    inquiry = an_inquiry(WAITING)
+    assert Desk(["a"]).roster.hold_seconds(inquiry) == 0
+    assert Desk(["a"]).roster.hold_seconds(replace(inquiry, ceiling=0)) == 270
+
+
 async def test_waiting_ends_with_the_pod_with_hope_or_with_time() -> None:
     desk = Desk()
     assert await desk.roster.wait_for_pod(60) is READY

@@ -133,6 +133,7 @@ async def test_nobody_there_names_the_address_and_no_path() -> None:
     assert f"http://127.0.0.1:{port}" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert caught.value.status == 502
+    assert not caught.value.was_asked
     await client.close()
 
 
@@ -143,7 +144,7 @@ async def test_silence_before_the_answer_is_a_504() -> None:
     async with upstream(silent, idle=0.05) as (client, server):
         with pytest.raises(UpstreamUnreachable) as caught:
             await client.send(call_to(server))
-        assert caught.value.status == 504
+        assert (caught.value.status, caught.value.was_asked) == (504, True)
 
 
 async def test_silence_within_the_answer_is_a_504() -> None:

@@ -153,6 +153,7 @@ async def test_a_failure_to_renew_shows_only_at_the_end() -> None:
     with pytest.raises(UpstreamUnreachable, match="RuntimeError") as caught:
         await vault.keys()
     assert "hunter2" not in str(caught.value)
+    assert not caught.value.was_asked
     bank.fails = None
     assert await access_key(vault) != "AKID0"
 
@@ -173,6 +174,7 @@ async def test_no_keys_are_told_and_looked_for_again() -> None:
     with pytest.raises(UpstreamUnreachable, match="no AWS credentials") as caught:
         await vault.keys()
     assert "AWS_BEARER_TOKEN_BEDROCK" in caught.value.hint
+    assert not caught.value.was_asked
     assert await access_key(vault) == "AKID"
 
 
