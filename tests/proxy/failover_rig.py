@@ -128,11 +128,12 @@ async def house(
     routing: dict[str, Any] | None = None,
     backend: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
+    pod: dict[str, Any] | None = None,
     idle_timeout: float = 30,
 ) -> AsyncIterator[House]:
-    """``names`` are the services; ``backend`` are further settings of each."""
+    """``names`` are the services; ``backend`` are further settings of each, ``pod`` the pod's."""
     async with AsyncExitStack() as stack:
-        pod = await _double(stack, POD_MODEL, "podman-llm")
+        server = await _double(stack, POD_MODEL, "podman-llm", **(pod or {}))
         services = {name: await _double(stack, f"{name}-model") for name in names}
         backends = [
             {"name": name, "models": {"*": f"{name}-model"}, "base_url": double.url}
@@ -142,7 +143,7 @@ async def house(
         told = {"fallback": {"backends": backends}, "routing": routing or {}} | (settings or {})
         clock = FakeClock()
         activity = Activity(slot=0, pid=1, clock=clock)
-        targets = StaticTargets(_ready(pod))
+        targets = StaticTargets(_ready(server))
         app = _app(Settings.model_validate(told), targets, activity, clock, idle_timeout)
         sock = socket.create_server(("127.0.0.1", 0))
         stop = asyncio.Event()
@@ -150,14 +151,14 @@ async def house(
         session = await stack.enter_async_context(aiohttp.ClientSession())
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         try:
-            yield House(url, pod, services, clock, activity, session, targets)
+            yield House(url, server, services, clock, activity, session, targets)
         finally:
             stop.set()
             await serving
 
 
-async def _double(stack: AsyncExitStack, *names: str) -> OpenAIDouble:
-    double = OpenAIDouble(OpenAIDoubleConfig(served_names=names))
+async def _double(stack: AsyncExitStack, *names: str, **config: Any) -> OpenAIDouble:
+    double = OpenAIDouble(OpenAIDoubleConfig(served_names=names, **config))
     await double.start()
     stack.push_async_callback(double.stop)
     return double

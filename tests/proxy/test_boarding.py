@@ -31,10 +31,13 @@ NAME = "lab-model"
 CHAT = ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Say hello."}]})
 COMPLETIONS = ("/v1/completions", {"prompt": "Once upon"})
 RESPONSES = ("/v1/responses", {"input": "Say hello."})
+MESSAGES = ("/v1/messages", CHAT[1] | {"max_tokens": 30})
 EMBEDDINGS = ("/v1/embeddings", {"input": "Say hello."})
+WORDED = [CHAT, COMPLETIONS, RESPONSES, MESSAGES]
 CASES = [
-    *((path, body | {"stream": True}) for path, body in (CHAT, COMPLETIONS, RESPONSES)),
-    *(CHAT, COMPLETIONS, RESPONSES, EMBEDDINGS),
+    *((path, body | {"stream": True}) for path, body in WORDED),
+    *(*WORDED, EMBEDDINGS),
+    (EMBEDDINGS[0], EMBEDDINGS[1] | {"stream": True}),  # is not looked at, and does not harm
 ]
 DONE = b"data: [DONE]\n\n"
 every_case = pytest.mark.parametrize(("path", "body"), CASES)

@@ -86,7 +86,12 @@ async def test_a_recorded_answer_is_a_hit_event_for_event_the_second_time(name: 
 
 
 @pytest.mark.parametrize(
-    "name", ["scenario-sigterm-inflight", "scenario-enginecore-sigkill-inflight"]
+    "name",
+    [
+        "scenario-sigterm-inflight",
+        "scenario-enginecore-sigkill-inflight",
+        "scenario-worker-sigkill-inflight",
+    ],
 )
 async def test_a_recorded_death_never_looks_like_an_answer(name: str) -> None:
     raw = (FOLDER / f"{name}.raw").read_bytes()
