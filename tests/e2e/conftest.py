@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.editor import Editor
 from tests.e2e.machine import Cloud, Machine, free_port, renting
 
 
@@ -17,6 +18,11 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     machine = Machine(home, free_port())
     yield machine
     machine.end()
+
+
+@pytest.fixture
+def editor(machine: Machine) -> Editor:
+    return Editor(machine)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tests.e2e.machine import Machine
+from tests.e2e.machine import Machine, eventually
 
 _PATIENCE = 20.0
 _RESET = struct.pack("ii", 1, 0)
@@ -35,10 +35,14 @@ class Said:
         return self.headers.get("X-Served-By", "")
 
     @property
+    def is_event_stream(self) -> bool:
+        return self.headers["Content-Type"].startswith("text/event-stream")
+
+    @property
     def is_whole(self) -> bool:
         """Whether it ended as an answer ends."""
-        is_stream = self.headers["Content-Type"].startswith("text/event-stream")
-        ended = self.body.endswith(b"data: [DONE]\n\n") if is_stream else self.status == 200
+        done = b"data: [DONE]\n\n"
+        ended = self.body.endswith(done) if self.is_event_stream else self.status == 200
         return ended and not self.is_cut
 
     @property
@@ -70,7 +74,7 @@ class Said:
     @property
     def message(self) -> dict[str, Any]:
         """The assistant's message, put together as clients do it."""
-        if not self.headers["Content-Type"].startswith("text/event-stream"):
+        if not self.is_event_stream:
             return dict(self.document["choices"][0]["message"])
         deltas = [one["choices"][0]["delta"] for one in self.chunks if one["choices"]]
         message: dict[str, Any] = {"content": "", "tool_calls": []}
@@ -124,7 +128,7 @@ class Answering:
 
 
 class Editor:
-    """Asks, each time something else unless ``seed`` is given."""
+    """Asks, each time something else unless ``seed`` is given; a field that is None is left out."""
 
     def __init__(self, machine: Machine) -> None:
         self._port = machine.port
@@ -157,10 +161,11 @@ class Editor:
             "messages": [{"role": "user", "content": "Say hello."}],
             "seed": next(self._fresh),
             "max_tokens": 20,
-        }
+        } | more
+        text = json.dumps({name: value for name, value in body.items() if value is not None})
         sent = {"Content-Type": "application/json"} | (headers or {})
         began = time.monotonic()
-        connection.request("POST", f"/v1/{path}", json.dumps(body | more), sent)
+        connection.request("POST", f"/v1/{path}", text, sent)
         return Answering(connection, began)
 
     def connect(self) -> http.client.HTTPConnection:
@@ -188,3 +193,20 @@ class Editor:
             return self.ask().status == 200
         except OSError:
             return False
+
+
+@contextmanager
+def serving(machine: Machine, endpoint: str, **settings: Any) -> Iterator[None]:
+    """``serve`` before an endpoint; it never writes a key or a defect."""
+    machine.write_config(**settings)
+    process = machine.start("serve", "--endpoint", endpoint)
+    try:
+        eventually(Editor(machine).is_there, what="the proxy")
+        yield
+    finally:
+        process.terminate()
+        written = "".join(process.communicate(timeout=20))
+    assert process.returncode == 0
+    assert "Traceback" not in written
+    for name, value in machine.environment.items():
+        assert not name.endswith("_KEY") or value not in written

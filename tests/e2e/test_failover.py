@@ -6,7 +6,7 @@ import json
 import re
 import statistics
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from typing import Any
 
 import jsonschema
@@ -18,7 +18,7 @@ from podman_llm.testing.openai_config import OpenAIDoubleConfig
 from podman_llm.testing.openai_faults import Fault, FaultKind
 from podman_llm.testing.openai_server import OpenAIDouble
 from podman_llm.testing.server_thread import ServerThread
-from tests.e2e.editor import Editor, Said
+from tests.e2e.editor import Editor, Said, serving
 from tests.e2e.machine import Machine, eventually, renting
 from tests.e2e.model_server import ModelServer
 from tests.e2e.others import CLAUDE, ON_BEDROCK, ON_OPENAI, OTHERS_KEY, Others
@@ -50,27 +50,6 @@ def others(machine: Machine) -> Iterator[Others]:
         others = Others(bedrock, openai)
         machine.environment |= others.environment()
         yield others
-
-
-@pytest.fixture
-def editor(machine: Machine) -> Editor:
-    return Editor(machine)
-
-
-@contextmanager
-def serving(machine: Machine, endpoint: str, **settings: Any) -> Iterator[None]:
-    """``serve`` before an endpoint; nothing of a key or of a defect is ever written."""
-    machine.write_config(**settings)
-    process = machine.start("serve", "--endpoint", endpoint)
-    try:
-        eventually(Editor(machine).is_there, what="the proxy")
-        yield
-    finally:
-        process.terminate()
-        out, err = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert OTHERS_KEY not in out + err
-    assert "Traceback" not in out + err
 
 
 def test_while_the_pod_boots_bedrock_answers_and_then_the_pod(
