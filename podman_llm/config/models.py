@@ -140,7 +140,7 @@ class BackendSettings(_Group):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     """What it is called in headers, errors and numbers."""
     kind: Literal["openai", "bedrock"] = "openai"
-    """`openai` for whatever speaks OpenAI's HTTP, `bedrock` for Bedrock's Converse."""
+    """`openai` for whatever speaks OpenAI's HTTP, `bedrock` for Bedrock's own API."""
     models: dict[str, str]
     """Its model for each name that clients use; the name `*` stands for all others."""
     base_url: str | None = None

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from podman_llm.core.completion import Endpoint, choices_asked
+from podman_llm.core.demands import demands_of
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _OUTPUT_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
@@ -50,6 +51,8 @@ class Needs:
 
     ``prompt`` is a guess at its tokens, of the text alone; ``pictures`` come on top. ``answer`` is
     how many tokens it allows each of ``choices`` answers to have, None if it sets no limit.
+    ``demands`` are those of ``core.demands``, for who knows its models better than by ability.
+    ``dimensions`` are those of the vectors asked for, None for any.
     """
 
     endpoint: Endpoint | None = None
@@ -59,6 +62,8 @@ class Needs:
     answer: int | None = None
     choices: int = 1
     pictures: int = 0
+    demands: tuple[str, ...] = ()
+    dimensions: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -103,7 +108,7 @@ def lack(needs: Needs, offer: Offer) -> str:
 
 def needs_of(endpoint: Endpoint, body: Mapping[str, Any]) -> Needs:
     """Read the needs out of a request body."""
-    model = body.get("model")
+    model, dimensions = body.get("model"), body.get("dimensions")
     limits = [body[field] for field in _OUTPUT_LIMITS if type(body.get(field)) is int]
     pictures = sum(map(_is_image, _parts(body)))
     return Needs(
@@ -114,6 +119,8 @@ def needs_of(endpoint: Endpoint, body: Mapping[str, Any]) -> Needs:
         answer=max(0, *limits) if limits else None,
         choices=_choices(endpoint, body),
         pictures=pictures,
+        demands=demands_of(body),
+        dimensions=dimensions if type(dimensions) is int else None,
     )
 
 

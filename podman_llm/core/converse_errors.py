@@ -167,7 +167,7 @@ def _invalid(name: str, said: str) -> Problem:
 
 _TOO_LONG: Final = re.compile(
     r"input is too long for requested model|prompt is too long|exceed context limit"
-    r"|too many total text bytes|input tokens exceeded|exceed model maximum"
+    r"|too many total text bytes|input tokens exceeded|too many input tokens|exceed model maximum"
     r"|context_length_exceeded|maximum context length",
     re.IGNORECASE,
 )

@@ -1,27 +1,26 @@
 """An OpenAI chat request as a Converse request, and what of it no such request can say.
 
 Left out without a word are fields that only colour an answer (``seed``, penalties, ``top_k``).
-Fields that change its shape or its contract are never left out: ``unsupported`` names them, so that
-such a request can go to somebody who honours it.
+What ``core.demands`` names is never left out: ``unsupported`` says what of it a model cannot
+honour, so that such a request can go to somebody who can.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podman_llm.core.converse_content import has_images
 from podman_llm.core.converse_messages import converse_messages
 from podman_llm.core.converse_models import ConverseModel, Effort, Sampling
 from podman_llm.core.converse_schema import (
     JSON_ONLY,
     asks_json_object,
-    asks_json_schema,
     text_format,
 )
 from podman_llm.core.converse_tools import offered_tools, renamed_tools, tool_config
+from podman_llm.core.demands import demands_of
 from podman_llm.core.translation import Json, Untranslatable
 
 _METADATA_MOST: Final = 16
@@ -45,7 +44,7 @@ class Translated:
 
 def to_converse(body: Mapping[str, Any], model: ConverseModel) -> Translated:
     """The Converse request for an OpenAI chat request; raises Untranslatable."""
-    if named := unsupported(body, model):
+    if named := unsupported(demands_of(body), model):
         told = f"{model.id} cannot honour {', '.join(named)}"
         raise Untranslatable(told, param=named[0])
     messages = body.get("messages")
@@ -129,53 +128,20 @@ def _add_output(document: Json, body: Mapping[str, Any], model: ConverseModel) -
 # what cannot be honoured -------------------------------------------------------------------------
 
 
-def unsupported(body: Mapping[str, Any], model: ConverseModel) -> tuple[str, ...]:
-    """The fields of an OpenAI request that ``model`` cannot honour; empty if it can be asked.
-
-    Names only: nothing is refused here, and whether the rest is well-formed is not looked at.
-    """
-    named = [name for name, asks in _NEVER.items() if name in body and asks(body[name])]
-    choice, messages = body.get("tool_choice"), body.get("messages")
-    if isinstance(choice, dict) and not model.has_forced_tools:
-        named.append("tool_choice")
-    if (
-        body.get("parallel_tool_calls") is False
-        and body.get("tools")
-        and not model.has_single_calls
-    ):
-        named.append("parallel_tool_calls")
-    if asks_json_schema(body) and not model.has_json_schema:
-        named.append("response_format")
-    if not model.has_images and isinstance(messages, list) and any(map(_shows, messages)):
-        named.append("messages")
-    return tuple(named)
+def unsupported(demands: Iterable[str], model: ConverseModel) -> tuple[str, ...]:
+    """Those of ``core.demands`` that ``model`` cannot honour; empty if it can be asked."""
+    return tuple(name for name in demands if not _honours(model, name))
 
 
-def _shows(message: object) -> bool:
-    return isinstance(message, dict) and has_images(message.get("content"))
-
-
-def _is_many(value: object) -> bool:
-    return value is not None and value != 1
-
-
-def _is_more_than_text(value: object) -> bool:
-    return bool(value) and value != ["text"]
-
-
-# Each with the question whether its value asks for anything.
-_NEVER: Final[Mapping[str, Callable[[object], bool]]] = {
-    "n": _is_many,
-    "best_of": _is_many,
-    "modalities": _is_more_than_text,
-    **dict.fromkeys(
-        (
-            *("audio", "functions", "function_call", "prediction", "web_search_options"),
-            *("logprobs", "top_logprobs", "prompt_logprobs", "logit_bias", "suffix", "echo"),
-            # vLLM's own
-            *("allowed_token_ids", "continue_final_message", "structured_outputs"),
-            *("guided_choice", "guided_grammar", "guided_json", "guided_regex"),
-        ),
-        bool,
-    ),
-}
+def _honours(model: ConverseModel, demand: str) -> bool:
+    match demand:
+        case "tool_choice":
+            return model.has_forced_tools
+        case "parallel_tool_calls":
+            return model.has_single_calls
+        case "response_format":
+            return model.has_json_schema
+        case "messages":
+            return model.has_images
+        case _:
+            return False

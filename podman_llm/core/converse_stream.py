@@ -1,16 +1,16 @@
-"""Events of ConverseStream as the chunks of an OpenAI stream."""
+"""Events of ConverseStream as the chunks of an OpenAI stream, of a chat or of plain text."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from podman_llm.core.converse_response import Head, finish_reason, usage_of
 from podman_llm.core.translation import Json, Malformed
 
-_DONE: Final = b"data: [DONE]\n\n"
-_CHUNK: Final = "chat.completion.chunk"
+DONE: Final = b"data: [DONE]\n\n"
+"""What ends a whole stream."""
 
 
 class ChunkWriter:
@@ -30,6 +30,7 @@ class ChunkWriter:
         "_usage",
         "is_complete",
     )
+    _kind: ClassVar[str] = "chat.completion.chunk"
 
     def __init__(self, head: Head, names: Mapping[str, str], *, has_usage: bool) -> None:
         self.is_complete = False
@@ -69,9 +70,9 @@ class ChunkWriter:
             return b""
         self._is_done = True
         if not (self._has_usage and self._usage):
-            return _DONE
-        chunk = {**self._head.document(_CHUNK), "choices": [], "usage": self._usage}
-        return _event(chunk) + _DONE
+            return DONE
+        chunk = {**self._head.document(self._kind), "choices": [], "usage": self._usage}
+        return as_event(chunk) + DONE
 
     def _start(self, payload: Mapping[str, Any]) -> bytes:
         match payload:
@@ -114,9 +115,24 @@ class ChunkWriter:
 
     def _delta(self, delta: Json, *, finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return _event({**self._head.document(_CHUNK), "choices": [choice]})
+        return as_event({**self._head.document(self._kind), "choices": [choice]})
 
 
-def _event(chunk: Json) -> bytes:
+class TextWriter(ChunkWriter):
+    """The same for a text completion, which has a place for text and for nothing else."""
+
+    __slots__ = ()
+    _kind = "text_completion"
+
+    def _delta(self, delta: Json, *, finish: str | None = None) -> bytes:
+        text = delta.get("content") or ""
+        if not text and finish is None:
+            return b""
+        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
+        return as_event({**self._head.document(self._kind), "choices": [choice]})
+
+
+def as_event(chunk: Json) -> bytes:
+    """A chunk as it goes over the wire."""
     text = json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))
     return f"data: {text}\n\n".encode("utf-8", "replace")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from podman_llm.config.models import BackendSettings
 from podman_llm.core.abilities import Ability, Needs, Offer, lack
+from podman_llm.core.bedrock_fit import misfit
 from podman_llm.core.charges import micros
 from podman_llm.core.converse_models import known_model
 from podman_llm.core.pricing import UNPRICED, Price, Quote, quote
@@ -18,6 +20,7 @@ OPENAI: Final = "https://api.openai.com/v1"
 """Where a service of the kind ``openai`` is, if the settings do not say."""
 _BEDROCK_ANSWER: Final = known_model("").default_max_tokens
 """Bedrock's own upstream sets this limit where a request sets none."""
+_Misfit = Callable[[Needs, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Backend:
     ``url`` is its base without ``/v1``, empty where the upstream knows it. ``problem`` says why it
     cannot be asked at all, as a phrase that follows its name. ``longest_answer`` is in tokens, of
     the answer to a request that sets no limit; None if only the service knows.
+    ``misfit`` says why the model that a request would go to cannot honour it, where that is known
+    better than by what is declared.
     """
 
     name: str
@@ -38,10 +43,14 @@ class Backend:
     problem: str = ""
     price: Price = UNPRICED
     longest_answer: int | None = None
+    misfit: _Misfit | None = None
 
     def lack(self, needs: Needs) -> str:
         """Why it cannot honour a request; empty if it can."""
-        return self.problem or lack(needs, self.offer)
+        why_not = self.problem or lack(needs, self.offer)
+        if why_not or self.misfit is None:
+            return why_not
+        return self.misfit(needs, self.offer.model_for(needs.model) or "")
 
     def quote(self, needs: Needs) -> Quote:
         """What a request costs there at most."""
@@ -91,6 +100,7 @@ def backend_of(
             answer=_micros(settings.output_usd_per_million),
         ),
         longest_answer=settings.max_answer_tokens or (None if is_openai else _BEDROCK_ANSWER),
+        misfit=None if is_openai else misfit,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from podman_llm.testing.bedrock_embeddings import Embedded
 from podman_llm.testing.bedrock_errors import AwsError
 from podman_llm.testing.bedrock_faults import BedrockFault, BedrockFaultKind
 from podman_llm.testing.bedrock_frames import error_frame, event_frame, exception_frame
@@ -58,7 +59,7 @@ class Delivery:
     def __init__(
         self,
         request: web.Request,
-        reply: Reply,
+        reply: Reply | Embedded,
         fault: BedrockFault | None,
         *,
         pause: float,
@@ -71,11 +72,13 @@ class Delivery:
         self._released = released
 
     async def document(self) -> web.StreamResponse:
-        """The answer of Converse."""
+        """The answer of Converse or InvokeModel."""
         await asyncio.sleep(self._pause)
         body = compact(self._reply.document()).encode()
         if self._fault is None:
-            return identified(web.Response(body=body, content_type="application/json"))
+            headers = self._reply.headers
+            whole = web.Response(body=body, content_type="application/json", headers=headers)
+            return identified(whole)
         half = web.StreamResponse(headers={"Content-Length": str(len(body))})
         await half.prepare(self._request)
         await half.write(body[: len(body) // 2])

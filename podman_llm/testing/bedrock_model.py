@@ -28,6 +28,11 @@ class Reply:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """None of its own: Converse counts in its document."""
+        return {}
+
     def document(self) -> Json:
         """The answer of Converse."""
         return {

@@ -1,4 +1,6 @@
-"""A server that speaks as Bedrock's runtime does: Converse and ConverseStream, signed or bearer.
+"""A server that speaks as Bedrock's runtime does, to who signs or bears its key.
+
+It answers Converse and ConverseStream, and InvokeModel for models that make vectors.
 
 ``POST /__double/faults`` orders a fault, ``GET /__double/state`` tells how many requests came.
 """
@@ -16,6 +18,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from podman_llm.testing.bedrock_delivery import Delivery, identified, strike_before
+from podman_llm.testing.bedrock_embeddings import Embedded, embed
 from podman_llm.testing.bedrock_errors import AwsError, invalid
 from podman_llm.testing.bedrock_faults import BedrockFault, BedrockFaultQueue, fault_from
 from podman_llm.testing.bedrock_model import Reply, reply_to
@@ -44,13 +47,18 @@ class BedrockDoubleConfig:
 
 
 @dataclass(frozen=True)
-class ConverseRequest:
-    """One request that was let in."""
+class ModelRequest:
+    """One request that was let in; ``action`` is the last word of its path."""
 
     model: str
+    action: str
     body: Json
-    is_stream: bool
     headers: dict[str, str]
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer comes in events."""
+        return self.action == "converse-stream"
 
 
 class BedrockDouble:
@@ -62,7 +70,7 @@ class BedrockDouble:
 
     def __init__(self, config: BedrockDoubleConfig | None = None) -> None:
         self.config = config or BedrockDoubleConfig()
-        self.requests: list[ConverseRequest] = []
+        self.requests: list[ModelRequest] = []
         self.left = 0
         self._faults = BedrockFaultQueue()
         self._replies: list[Reply] = []
@@ -131,12 +139,11 @@ class BedrockDouble:
             fault = self._faults.take(is_stream=asked.is_stream)
             if (struck := await strike_before(request, fault)) is not None:
                 return struck
-            check_converse(asked.body)
+            reply = self._reply(asked)
         except AwsError as err:
             return identified(err.response())
         self.requests.append(asked)
         self._change()
-        reply = self._replies.pop(0) if self._replies else reply_to(asked.body)
         delivery = Delivery(
             request, reply, fault, pause=self.config.seconds_per_event, released=self._released
         )
@@ -147,12 +154,18 @@ class BedrockDouble:
             self._change()
             raise
 
-    async def _admit(self, request: web.Request) -> ConverseRequest:
+    def _reply(self, asked: ModelRequest) -> Reply | Embedded:
+        if asked.action == "invoke":
+            return embed(asked.model, asked.body)
+        check_converse(asked.body)
+        return self._replies.pop(0) if self._replies else reply_to(asked.body)
+
+    async def _admit(self, request: web.Request) -> ModelRequest:
         path, _, query = request.raw_path.partition("?")
         body = await request.read()
         self._identities.check(Signed(request.method, path, query, request.headers, body))
         match path.split("/"):
-            case ["", "model", model, "converse" | "converse-stream" as action]:
+            case ["", "model", model, "converse" | "converse-stream" | "invoke" as action]:
                 name = unquote(model)
             case _:
                 raise AwsError("UnknownOperationException")
@@ -162,7 +175,7 @@ class BedrockDouble:
             document = json.loads(body)
         except ValueError as err:
             raise AwsError("SerializationException", "not JSON") from err
-        return ConverseRequest(name, document, action == "converse-stream", dict(request.headers))
+        return ModelRequest(name, action, document, dict(request.headers))
 
     # the admin routes -----------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ def embed(model: Model, body: Json, identity: str) -> Json:
             "object": "embedding",
             "embedding": _packed(vector) if as_base64 else vector,
         }
-        for index, vector in enumerate(_vector(text, size) for text in texts)
+        for index, vector in enumerate(vector_of(text, size) for text in texts)
     ]
     tokens = sum(len(model.read_prompt(text)) for text in texts)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens, "completion_tokens": 0}
@@ -43,7 +43,8 @@ def embed(model: Model, body: Json, identity: str) -> Json:
     }
 
 
-def _vector(text: str, size: int) -> list[float]:
+def vector_of(text: str, size: int) -> list[float]:
+    """The unit vector of a text, the same whenever it is asked for."""
     dice = random.Random(hashlib.sha256(text.encode()).digest())
     raw = [dice.gauss(0, 1) for _ in range(size)]
     length = math.sqrt(sum(number * number for number in raw))

@@ -6,24 +6,24 @@ from podman_llm.config.models import BackendSettings, ProxySettings
 from podman_llm.core.converse_models import known_model
 from podman_llm.host.clock import Clock
 from podman_llm.upstreams.bedrock import BedrockUpstream
+from podman_llm.upstreams.bedrock_runtime import BedrockRuntime
 from podman_llm.upstreams.sigv4 import BearerSigner, SigV4Signer, Vault, aws_chain, aws_region
 
 
 def open_bedrock(
     backend: BackendSettings, key: str | None, clock: Clock, limits: ProxySettings
 ) -> BedrockUpstream:
-    """Converse of one region, by a Bedrock API key or, without one, by AWS's own chain of keys.
+    """Bedrock of one region, by a Bedrock API key or, without one, by AWS's own chain of keys.
 
     Keys are looked up with the first call. Raises ConfigError where no region is set.
     """
     region = backend.region or aws_region()
     signer = BearerSigner(key) if key else SigV4Signer(Vault(aws_chain()), region=region)
-    return BedrockUpstream(
-        known_model,
+    runtime = BedrockRuntime(
         signer,
-        clock,
         region=region,
         connect_timeout=limits.connect_timeout_seconds,
         idle_timeout=limits.idle_timeout_seconds,
         endpoint_url=backend.base_url or "",
     )
+    return BedrockUpstream(known_model, runtime, clock)

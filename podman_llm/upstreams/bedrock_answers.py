@@ -11,17 +11,19 @@ from podman_llm.errors import UpstreamBroke
 from podman_llm.upstreams.base import Answer, Headers
 from podman_llm.upstreams.eventstream import FrameDecoder, StreamEvent
 
-_JSON: Final = "application/json"
-_EVENTS: Final = "text/event-stream"
+JSON: Final = "application/json"
+EVENTS: Final = "text/event-stream"
 
 
 class WholeAnswer:
-    """A JSON document that is all there."""
+    """A document that is all there, or a stream that is."""
 
-    def __init__(self, status: int, body: bytes, headers: Headers = ()) -> None:
+    def __init__(
+        self, status: int, body: bytes, headers: Headers = (), *, content_type: str = JSON
+    ) -> None:
         self.status = status
-        self.content_type = _JSON
-        self.headers: Headers = (("Content-Type", _JSON), *headers)
+        self.content_type = content_type
+        self.headers: Headers = (("Content-Type", content_type), *headers)
         self._body = body
 
     async def read(self) -> bytes:
@@ -37,10 +39,10 @@ class StreamAnswer:
     """A stream of chunks, made from Bedrock's events as they arrive."""
 
     status = 200
-    content_type = _EVENTS
+    content_type = EVENTS
 
     def __init__(self, answer: Answer, writer: ChunkWriter, headers: Headers) -> None:
-        self.headers: Headers = (("Content-Type", f"{_EVENTS}; charset=utf-8"), *headers)
+        self.headers: Headers = (("Content-Type", f"{EVENTS}; charset=utf-8"), *headers)
         self._answer = answer
         self._writer = writer
         self._frames = FrameDecoder()

@@ -11,11 +11,11 @@ from podman_llm.core.completion import Complete, Endpoint, judge_body
 from podman_llm.core.converse_names import safe_name
 from podman_llm.core.converse_response import (
     Head,
-    Malformed,
     finish_reason,
     to_completion,
     usage_of,
 )
+from podman_llm.core.translation import Malformed
 from podman_llm.testing.bedrock_model import Reply
 from tests.core.converse_rules import calls, function, result, turns, user
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from podman_llm.core.completion import Complete, Endpoint
 from podman_llm.core.converse_response import Head, to_completion
-from podman_llm.core.converse_stream import ChunkWriter
+from podman_llm.core.converse_stream import ChunkWriter, TextWriter
 from podman_llm.core.judge import StreamJudge
 from podman_llm.core.sse import split_events
 from podman_llm.core.translation import Malformed
@@ -195,3 +195,25 @@ def test_a_stream_says_what_the_document_says(blocks: list[dict[str, Any]], stop
     for event in events:
         judge.feed(event)
     assert isinstance(judge.verdict(), Complete)
+
+
+def test_a_text_completion_tells_its_text_and_nothing_else() -> None:
+    thought = {"reasoningContent": {"reasoningText": {"text": "hm"}}}
+    reply = Reply((thought, {"text": "one two"}), "max_tokens")
+    writer = TextWriter(HEAD, {}, has_usage=True)
+    stream = b"".join(writer.feed(name, payload) for name, payload in reply.events())
+    *events, done = split_events(stream + writer.finish())
+    assert done == DONE
+    told = [json.loads(event.removeprefix(b"data: ")) for event in events]
+    assert {chunk["object"] for chunk in told} == {"text_completion"}
+    choices = [choice for chunk in told for choice in chunk["choices"]]
+    assert choices == [
+        {"index": 0, "text": "one", "logprobs": None, "finish_reason": None},
+        {"index": 0, "text": " two", "logprobs": None, "finish_reason": None},
+        {"index": 0, "text": "", "logprobs": None, "finish_reason": "length"},
+    ]
+    assert told[-1]["usage"]["prompt_tokens"] == 12
+    judge = StreamJudge(Endpoint.COMPLETIONS)
+    for event in (*events, done):
+        judge.feed(event)
+    assert judge.verdict() == Complete()

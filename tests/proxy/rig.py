@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +17,7 @@ from podman_llm.cache.memory import MemoryCache
 from podman_llm.config.models import Settings
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.app import build_app
+from podman_llm.proxy.backends import Backend
 from podman_llm.proxy.server import serve
 from podman_llm.proxy.targets import FixedTarget, Target
 from podman_llm.state.activity import summarise
@@ -252,6 +253,7 @@ async def proxy(
     idle_timeout: float = 30,
     stop: asyncio.Event | None = None,
     drain_seconds: float = 0.1,
+    backends: Sequence[Backend] = (),
 ) -> AsyncIterator[Rig]:
     """A running proxy; ``target`` changes fields of the fixed target."""
     upstream = ScriptedUpstream(script)
@@ -268,6 +270,7 @@ async def proxy(
         cache=cache,
         cache_problem="",
         upstream=OpenAIUpstream(connect_timeout=5, idle_timeout=idle_timeout),
+        backends=backends,
         clock=clock,
         request_ids=lambda: f"req-{next(ids)}",
         activity=activity,

@@ -49,6 +49,18 @@ def test_what_is_wrong_with_it_counts_before_what_it_lacks() -> None:
     assert a_backend(problem="has no key: K is not set").lack(CHAT) == "has no key: K is not set"
 
 
+def test_what_bedrocks_model_cannot_is_known_before_it_is_asked() -> None:
+    new, titan = "global.anthropic.claude-sonnet-5-5", "amazon.titan-embed-text-v2:0"
+    backend = a_backend(
+        kind="bedrock", models={"*": new, "vectors": titan}, endpoints=["chat/completions"]
+    )
+    forced = Needs(Endpoint.CHAT, "podman-llm", demands=("tool_choice",))
+    assert backend.lack(CHAT) == ""
+    assert backend.lack(forced) == f"cannot honour tool_choice with {new}"
+    assert backend.lack(Needs(Endpoint.CHAT, "vectors")) == f"has only embeddings by {titan}"
+    assert a_backend().lack(forced) == ""
+
+
 def test_answers_of_other_models_and_other_places_are_kept_apart() -> None:
     models = {"a": "gpt-a", "*": "gpt"}
     here, there = a_backend(models=models), a_backend(models=models, base_url="https://there")

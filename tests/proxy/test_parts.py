@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
+from podman_llm.config.models import BackendSettings
+from podman_llm.core.completion import Endpoint
+from podman_llm.proxy.backends import backend_of
 from podman_llm.testing.openai_server import OpenAIDouble
-from tests.proxy.rig import Answered, Rig, Turn, http, proxy
+from tests.proxy.rig import Answered, Rig, Turn, http, proxy, says
 from tests.proxy.test_boarding import pod
+from tests.upstreams.bedrock_rig import TITAN
+from tests.upstreams.bedrock_rig import rig as bedrock
 
 PATH = "/v1/embeddings"
 
@@ -106,3 +111,25 @@ async def test_an_answer_with_a_vector_too_few_is_none() -> None:
         assert (await ask(rig, ["a"])).status == 200
         assert (await ask(rig, ["a", "b", "c"])).status == 502
         assert (await ask(rig, ["b"])).cache == "MISS"
+
+
+async def test_bedrock_is_asked_only_for_what_is_missing_too() -> None:
+    settings = BackendSettings(
+        name="bedrock", kind="bedrock", models={"*": TITAN}, endpoints=(Endpoint.EMBEDDINGS,)
+    )
+    config: dict[str, Any] = {"fallback": {"backends": [settings.model_dump()]}}
+    async with bedrock() as (upstream, double):
+        others = [backend_of(settings, upstream)]
+        async with proxy(says(), target={"url": None}, settings=config, backends=others) as rig:
+            known = await ask(rig, ["a", "b"], encoding_format="base64")
+            mixed = await ask(rig, ["x", "b", "y", "a"], encoding_format="base64")
+            assert known.headers["X-Served-By"] == f"bedrock/{TITAN}"
+            asked = [request.body["inputText"] for request in double.requests]
+            assert (sorted(asked[:2]), sorted(asked[2:])) == (["a", "b"], ["x", "y"])
+            assert [vectors(mixed)[at] for at in (3, 1)] == vectors(known)
+            again = await ask(rig, ["y", "b"], encoding_format="base64")
+            assert (again.cache, vectors(again)) == ("HIT", [vectors(mixed)[at] for at in (2, 1)])
+            tokens = await ask(rig, [[1, 2]])
+            assert tokens.status == 503
+            assert f"bedrock cannot honour input with {TITAN}" in tokens.body.decode()
+            assert len(double.requests) == 4

@@ -17,6 +17,7 @@ from podman_llm.host.clock import SystemClock
 from podman_llm.testing.bedrock_server import BedrockDouble, BedrockDoubleConfig
 from podman_llm.upstreams.base import Answer, Call, Headers
 from podman_llm.upstreams.bedrock import BedrockUpstream
+from podman_llm.upstreams.bedrock_runtime import BedrockRuntime
 from podman_llm.upstreams.sigv4 import Signer, SigV4Signer, Vault
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -24,12 +25,27 @@ MODELS = {
     "haiku": known_model(HAIKU),
     "plain": ConverseModel("acme.plain"),
 }
+TITAN = "amazon.titan-embed-text-v2:0"
 CHAT = "http://pod.example/v1/chat/completions"
+COMPLETIONS = "http://pod.example/v1/completions"
+EMBEDDINGS = "http://pod.example/v1/embeddings"
 
 
 def signer(config: BedrockDoubleConfig, secret: str = "") -> SigV4Signer:
     keys = Credentials(config.access_key, secret or config.secret_key, config.session_token or None)
     return SigV4Signer(Vault(lambda: keys), region=config.region)
+
+
+def runtime(
+    double: BedrockDouble, *, idle: float = 30, signs: Signer | None = None, url: str = ""
+) -> BedrockRuntime:
+    return BedrockRuntime(
+        signs or signer(double.config),
+        region=double.config.region,
+        connect_timeout=5,
+        idle_timeout=idle,
+        endpoint_url=url or double.url,
+    )
 
 
 @asynccontextmanager
@@ -38,15 +54,7 @@ async def rig(
 ) -> AsyncIterator[tuple[BedrockUpstream, BedrockDouble]]:
     double = BedrockDouble(config)
     await double.start()
-    upstream = BedrockUpstream(
-        MODELS.get,
-        signs or signer(double.config),
-        SystemClock(),
-        region=double.config.region,
-        connect_timeout=5,
-        idle_timeout=idle,
-        endpoint_url=double.url,
-    )
+    upstream = BedrockUpstream(MODELS.get, runtime(double, idle=idle, signs=signs), SystemClock())
     try:
         yield upstream, double
     finally:
@@ -62,6 +70,16 @@ def call(body: Any, *, url: str = CHAT, headers: Headers = ()) -> Call:
 def chat(text: str = "hello", **fields: Any) -> Call:
     """A chat request of one message."""
     return call({"model": "haiku", "messages": [{"role": "user", "content": text}], **fields})
+
+
+def text(prompt: Any = "once", **fields: Any) -> Call:
+    """A request for the completion of a text."""
+    return call({"model": "haiku", "prompt": prompt, **fields}, url=COMPLETIONS)
+
+
+def vectors(given: Any, **fields: Any) -> Call:
+    """A request for embeddings."""
+    return call({"model": TITAN, "input": given, **fields}, url=EMBEDDINGS)
 
 
 @dataclass
@@ -125,7 +143,7 @@ async def fronted(upstream: BedrockUpstream) -> AsyncIterator[str]:
         return response
 
     app = web.Application()
-    app.router.add_post("/v1/chat/completions", handle)
+    app.router.add_post("/v1/{path:.*}", handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -14,19 +14,24 @@ from podman_llm.errors import UpstreamBroke, UpstreamUnreachable
 from podman_llm.host.clock import SystemClock
 from podman_llm.testing.bedrock_faults import BedrockFault, BedrockFaultKind
 from podman_llm.testing.bedrock_model import Reply
-from podman_llm.testing.bedrock_server import BedrockDoubleConfig
+from podman_llm.testing.bedrock_server import BedrockDouble, BedrockDoubleConfig
+from podman_llm.upstreams.base import Call
 from podman_llm.upstreams.bedrock import BedrockUpstream
 from podman_llm.upstreams.sigv4 import BearerSigner
 from tests.upstreams.bedrock_rig import (
     HAIKU,
     MODELS,
+    TITAN,
     ask,
     call,
     chat,
     fronted,
     read,
     rig,
+    runtime,
     signer,
+    text,
+    vectors,
 )
 
 WEATHER: Any = {
@@ -135,7 +140,7 @@ async def test_connections_are_used_again_after_a_stream_read_to_its_end() -> No
     async with rig() as (upstream, _):
         for _turn in range(3):
             await ask(upstream, chat(stream=True))
-        pool = upstream._transport._pooled
+        pool = upstream._runtime._transport._pooled
         assert pool is not None
         assert pool.connector is not None
         assert sum(map(len, pool.connector._conns.values())) == 1
@@ -160,6 +165,135 @@ async def test_cancelling_is_noticed(is_stream: bool) -> None:
         await asyncio.wait_for(double.wait_until(lambda: double.left == 1), 2)
 
 
+# text completions and embeddings ------------------------------------------------------------------
+
+
+async def test_the_completion_of_a_text() -> None:
+    async with rig() as (upstream, double):
+        answer = await ask(upstream, text(max_tokens=5))
+        document = answer.document
+        assert document["object"] == "text_completion"
+        assert document["id"] == f"cmpl-{answer.headers['x-amzn-requestid']}"
+        (choice,) = document["choices"]
+        assert (choice["finish_reason"], choice["logprobs"]) == ("length", None)
+        streamed = await ask(upstream, text(max_tokens=5, **USAGE))
+        choices = [one for chunk in streamed.chunks for one in chunk["choices"]]
+        assert "".join(one["text"] for one in choices) == choice["text"]
+        assert choices[-1]["finish_reason"] == "length"
+        assert streamed.chunks[-1]["usage"] == document["usage"]
+        assert [one.action for one in double.requests] == ["converse", "converse-stream"]
+
+
+async def test_several_texts_are_completed_at_once_and_told_in_their_order() -> None:
+    prompts = [f"the weather, part {number}" for number in range(12)]
+    async with rig() as (upstream, double):
+        whole = await ask(upstream, text(prompts))
+        assert [one["index"] for one in whole.document["choices"]] == list(range(12))
+        streamed = await ask(upstream, text(prompts, stream=True))
+        assert streamed.headers["content-type"] == "text/event-stream"
+        choices = [one for chunk in streamed.chunks for one in chunk["choices"]]
+        assert choices == whole.document["choices"]
+        assert len(double.requests) == 24
+
+
+async def test_embeddings_are_asked_for_one_by_one_and_come_in_their_order() -> None:
+    texts = [f"text {number}" for number in range(20)]
+    async with rig() as (upstream, double):
+        made = (await ask(upstream, vectors(texts))).document
+        assert [row["index"] for row in made["data"]] == list(range(20))
+        assert made["model"] == TITAN
+        assert made["usage"]["prompt_tokens"] == 40
+        assert sorted(one.body["inputText"] for one in double.requests) == sorted(texts)
+        last = (await ask(upstream, vectors("text 19"))).document
+        assert last["data"][0]["embedding"] == made["data"][19]["embedding"]
+
+
+async def test_cohere_is_asked_for_as_many_as_it_takes() -> None:
+    async with rig() as (upstream, double):
+        model, texts = "cohere.embed-multilingual-v3", [f"t{number}" for number in range(100)]
+        asked = vectors(texts, model=model, input_type="search_query")
+        made = (await ask(upstream, asked)).document
+        assert len(made["data"]) == 100
+        assert made["usage"]["prompt_tokens"] == 100
+        assert sorted(len(one.body["texts"]) for one in double.requests) == [4, 96]
+
+
+async def test_many_vectors_are_put_together_without_holding_others_up() -> None:
+    async with rig() as (upstream, _):
+        texts = [f"a text, number {number}" for number in range(60)]
+        made = (await ask(upstream, vectors(texts, encoding_format="base64"))).document
+        assert len(made["data"]) == 60
+
+
+@pytest.mark.parametrize("asked", [vectors(["a"] * 30), text(["a"] * 30)])
+async def test_a_long_list_is_asked_for_a_few_at_a_time(asked: Call) -> None:
+    async with rig(BedrockDoubleConfig(seconds_per_event=30)) as (upstream, double):
+        sending = asyncio.create_task(upstream.send(asked))
+        await asyncio.wait_for(double.wait_until(lambda: len(double.requests) >= 8), 5)
+        # A ninth would have come before the refusal of what was sent after it.
+        assert (await ask(upstream, vectors("x" * 40_000))).status == 400
+        assert len(double.requests) == 8
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+
+@pytest.mark.parametrize("asked", [vectors(["a", "b", "c"]), text(["a", "b", "c"])])
+async def test_one_call_refused_is_all_refused(asked: Call) -> None:
+    async with rig(BedrockDoubleConfig(seconds_per_event=30)) as (upstream, double):
+        double.add_fault(exception("ThrottlingException", retry_after=9))
+        answer = await asyncio.wait_for(ask(upstream, asked), 10)
+        assert (answer.status, answer.headers["retry-after"]) == (429, "9")
+        # The others may not have come yet, and then never do.
+        await asyncio.wait_for(double.wait_until(lambda: double.left == len(double.requests)), 5)
+
+
+async def test_one_call_broken_is_all_broken() -> None:
+    async with rig() as (upstream, double):
+        double.add_fault(BedrockFault(BedrockFaultKind.RESET))
+        with pytest.raises(UpstreamUnreachable):
+            await upstream.send(vectors(["a", "b", "c"]))
+
+
+async def test_who_leaves_a_long_list_takes_its_calls_along() -> None:
+    async with rig(BedrockDoubleConfig(seconds_per_event=30)) as (upstream, double):
+        sending = asyncio.create_task(upstream.send(vectors(["a", "b", "c"])))
+        await asyncio.wait_for(double.wait_until(lambda: len(double.requests) == 3), 5)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        await asyncio.wait_for(double.wait_until(lambda: double.left == 3), 5)
+
+
+async def test_a_text_that_is_too_long_is_the_fault_of_its_field() -> None:
+    async with rig() as (upstream, double):
+        answer = await ask(upstream, vectors("x" * 40_000))
+        assert (answer.error["code"], answer.error["param"]) == ("context_length_exceeded", "input")
+        double.add_fault(exception("ValidationException"))
+        assert (await ask(upstream, text())).error["param"] == "prompt"
+        fault = BedrockFaultKind.STREAM_EXCEPTION
+        double.add_fault(BedrockFault(fault, name="ValidationException", after_events=0))
+        assert (await ask(upstream, text(stream=True))).error["param"] == "prompt"
+
+
+async def test_the_official_client_completes_and_embeds() -> None:
+    async with rig() as (upstream, _), fronted(upstream) as url, official(url) as client:
+        said = await client.completions.create(model="haiku", prompt=["one", "two"])
+        assert [choice.index for choice in said.choices] == [0, 1]
+        assert said.usage is not None
+        stream = await client.completions.create(model="haiku", prompt="one", stream=True)
+        told = "".join([chunk.choices[0].text async for chunk in stream])
+        assert told == said.choices[0].text
+        packed = await client.embeddings.create(model=TITAN, input=["a", "b"])
+        plain = await client.embeddings.create(
+            model=TITAN, input=["a", "b"], encoding_format="float", dimensions=1024
+        )
+        assert packed.data[1].embedding == pytest.approx(plain.data[1].embedding)
+        assert packed.usage.total_tokens == 2
+        with pytest.raises(openai.BadRequestError, match="send it as text"):
+            await client.embeddings.create(model=TITAN, input=[[1, 2]])
+
+
 # what is refused here -----------------------------------------------------------------------------
 
 
@@ -179,7 +313,7 @@ async def test_cancelling_is_noticed(is_stream: bool) -> None:
             "messages.0.content.0.image_url",
         ),
         (
-            call({}, url="http://pod.example/v1/embeddings"),
+            call({}, url="http://pod.example/v1/responses"),
             404,
             "unsupported_endpoint",
             None,
@@ -338,15 +472,8 @@ async def test_silence_is_a_504_before_and_within() -> None:
 async def test_nobody_there_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    upstream = BedrockUpstream(
-        MODELS.get,
-        BearerSigner("key"),
-        SystemClock(),
-        region="us-east-1",
-        connect_timeout=5,
-        idle_timeout=5,
-        endpoint_url=f"http://127.0.0.1:{port}/",
-    )
+    nobody = runtime(BedrockDouble(), signs=BearerSigner("key"), url=f"http://127.0.0.1:{port}/")
+    upstream = BedrockUpstream(MODELS.get, nobody, SystemClock())
     with pytest.raises(UpstreamUnreachable) as caught:
         await upstream.send(chat())
     assert "acme" not in str(caught.value)
