@@ -22,7 +22,8 @@ from podman_llm.host import files
 from podman_llm.host.clock import Clock
 from podman_llm.host.signals import Signals
 from podman_llm.host.systemd import Notifier
-from podman_llm.pods.controller import Tick
+from podman_llm.pods.controller import CALLS_A_TICK, Tick
+from podman_llm.providers import probe
 from podman_llm.state.desired import Desired, load_desired
 from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
@@ -36,9 +37,6 @@ _LOOK_SECONDS = 0.2
 
 _AFTER_FAILURE_SECONDS = 5.0
 _REST_SECONDS = 60.0
-
-_CALLS_A_TURN = 6
-"""Calls to the provider that one turn makes at most, each of which may take its whole timeout."""
 
 _MARGIN_SECONDS = 5.0
 _A_PERSON_MUST_ACT = (ConfigError, ProviderRefused)
@@ -213,9 +211,7 @@ class Daemon:
     def _controller_for(self, settings: Settings) -> Reconciler:
         if self._controller is None or settings != self._settings:
             self._controller, self._settings = self._make_controller(settings), settings
-            provider = settings.provider
-            longest_call = provider.connect_timeout_seconds + provider.read_timeout_seconds
-            self._notifier.expect_turns_of(_CALLS_A_TURN * longest_call)
+            self._notifier.expect_turns_of(longest_turn(settings))
         return self._controller
 
     def _exit_code(self, desired: Desired) -> int | None:
@@ -283,6 +279,13 @@ class Daemon:
         except StateError as err:
             # A full disk hides us from `status`, but must not keep us from ending a pod.
             _LOG.warning(names.DAEMON_PROBLEM, extra={"problem": _words(err)})
+
+
+def longest_turn(settings: Settings) -> float:
+    """Seconds that one turn may take when each call takes its whole timeout."""
+    provider = settings.provider
+    longest_call = provider.connect_timeout_seconds + provider.read_timeout_seconds
+    return CALLS_A_TICK * longest_call + probe.LONGEST
 
 
 def _settings_of(desired: Desired, paths: StatePaths) -> Settings:

@@ -13,17 +13,18 @@ from pathlib import Path
 import pytest
 
 from podman_llm import daemon as daemon_module
-from podman_llm.config.models import ProxySettings, Settings
+from podman_llm.config.models import ProviderSettings, ProxySettings, Settings
 from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, PodSpec
 from podman_llm.core.restart import RestartPolicy
-from podman_llm.daemon import Daemon
+from podman_llm.daemon import Daemon, longest_turn
 from podman_llm.errors import ConfigError, LockHeld, StateError
 from podman_llm.host import process
 from podman_llm.host.clock import SystemClock
 from podman_llm.host.signals import Signals
 from podman_llm.host.sockets import bind_listener, require_free
 from podman_llm.host.systemd import Notifier
-from podman_llm.pods.controller import Tick
+from podman_llm.pods.controller import CALLS_A_TICK, Tick
+from podman_llm.providers import probe
 from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.locks import ControllerLock, is_held
 from podman_llm.state.paths import StatePaths
@@ -500,11 +501,17 @@ def _heard(manager: socket.socket) -> list[list[str]]:
         return messages
 
 
+def test_the_watchdog_waits_for_the_slowest_honest_turn() -> None:
+    provider = ProviderSettings(connect_timeout_seconds=1, read_timeout_seconds=2)
+    assert longest_turn(Settings(provider=provider)) == CALLS_A_TICK * 3 + probe.LONGEST
+    assert longest_turn(Settings()) == 840
+
+
 def test_every_good_turn_pings_and_says_its_sentence(stage: Stage, manager: socket.socket) -> None:
     stage.want("up")
     stage.play(_tick("BOOTING", 0), _tick("READY", 0))
     *patience, first, second, last = _heard(manager)
-    assert patience == [["WATCHDOG_USEC=450000000"]]
+    assert patience == [["WATCHDOG_USEC=870000000"]]
     assert first == ["READY=1", "STATUS=BOOTING", "WATCHDOG=1"]
     assert second == ["READY=1", "STATUS=READY", "WATCHDOG=1"]
     assert last[0] == "STOPPING=1"
@@ -549,7 +556,7 @@ def test_sighup_is_a_reload_that_the_next_turn_ends(stage: Stage, manager: socke
     stage.clock = Waking(lambda: signal.raise_signal(signal.SIGHUP))
     stage.play(_tick("before", 20), _tick("after", 0))
     heard = [each[0] for each in _heard(manager)]
-    assert heard == ["WATCHDOG_USEC=450000000", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+    assert heard == ["WATCHDOG_USEC=870000000", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
 
 
 def test_down_and_settled_is_no_end_but_a_rest_that_serves(

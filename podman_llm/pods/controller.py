@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from podman_llm.config.models import Settings
 from podman_llm.core.budget import Caps
@@ -32,6 +33,13 @@ from podman_llm.state.activity import ActivitySummary
 from podman_llm.state.desired import Desired
 from podman_llm.state.owner import Owner
 from podman_llm.state.store import PodState, StateStore
+
+SWEPT_AT_ONCE: Final = 2
+"""Strays ended in one tick, which must not take for ever; the next tick goes on with the rest."""
+CALLS_A_TICK: Final = 9
+"""Most requests to the provider in one tick: the list, the look by id, two for each stray ended
+(DELETE, and its substitute), two logs, and the balance. The deed of such a tick is a probe of the
+pod; other deeds take up to two requests and come in ticks that read no logs."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,7 @@ class Controller:
         adopted = _adopting(state, desired)
         found = orphans(look.view, state.current, self._owner.id)
         lost = [pod for pod in found if pod.pod_id != adopted]
-        said = tuple(self._end(pod) for pod in lost)
+        said = tuple(self._end(pod) for pod in lost[:SWEPT_AT_ONCE])
         return said, replace(state, orphan_at=self._clock.wall()) if lost else state
 
     def _end(self, orphan: PodSight) -> str:

@@ -22,13 +22,19 @@ _EDGE_WORDS: Final = {
     524: "the server took longer than the edge in front of it waits",
 }
 _NAMES_SHOWN: Final = 5
+_CONNECT: Final = 5.0
+_READ: Final = 30.0
+_QUESTIONS_MAX: Final = 6
+"""Health, models, a token in two ways to see whether the name is taken, and again as the proof."""
+LONGEST: Final = _QUESTIONS_MAX * (_CONNECT + _READ)
+"""Seconds that one probe takes at most, unless answers trickle."""
 
 
 class HttpProber:
     """Asks a server whether it serves; each rung takes at most the given seconds per phase."""
 
     def __init__(
-        self, clock: Clock, *, connect_timeout: float = 5.0, read_timeout: float = 30.0
+        self, clock: Clock, *, connect_timeout: float = _CONNECT, read_timeout: float = _READ
     ) -> None:
         self._clock = clock
         self._connect = connect_timeout

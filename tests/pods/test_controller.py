@@ -12,10 +12,11 @@ from podman_llm.core.naming import LEASE_MARK
 from podman_llm.core.pod import Phase, StopReason
 from podman_llm.core.sight import NotCreated, PodStatus, Refusal
 from podman_llm.errors import ConfigError, NoCapacity, ProviderRefused, ProviderUnreachable
+from podman_llm.pods.controller import CALLS_A_TICK
 from podman_llm.state.activity import ActivitySummary
 from podman_llm.state.owner import pod_key
-from podman_llm.testing.cloud import CREATED_5XX, LOST, NOT_5XX, ListFault, late, rejected
-from tests.pods.house import L4, L40S, OWNER, QUIET, House, ready_house
+from podman_llm.testing.cloud import CREATED_5XX, LOST, NOT_5XX, Cloud, ListFault, late, rejected
+from tests.pods.house import L4, L40S, OWNER, QUIET, Fuse, House, Wire, ready_house
 
 FULL = NotCreated(Refusal.CAPACITY, "There are no longer any instances available")
 
@@ -959,3 +960,69 @@ def test_an_adopted_pod_that_has_ended_is_not_adopted_again() -> None:
     house.desired = house.desired and house.desired.model_copy(update={"want": "up"})
     house.run_until_settled()
     assert len(house.cloud.requests) == 1
+
+
+# How long a tick may take ----------------------------------------------------------------------
+
+
+class Counting(Wire):
+    """Counts the requests of each tick, as many as the calls may send."""
+
+    def __init__(self, cloud: Cloud, fuse: Fuse) -> None:
+        super().__init__(cloud, fuse)
+        self.requests = 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        self.requests += {"terminate": 2}.get(name, name in self.CALLS - {"probe"})
+        return found
+
+
+def counted(house: House, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The requests of each tick from now on."""
+    found: list[int] = []
+    wire = Counting(house.cloud, house.fuse)
+    monkeypatch.setattr("tests.pods.house.Wire", lambda *_: wire)
+    house.restart()
+    tick = house.tick
+
+    def counting() -> Any:
+        wire.requests = 0
+        said = tick()
+        found.append(wire.requests)
+        return said
+
+    house.tick = counting  # type: ignore[method-assign]
+    return found
+
+
+def test_the_worst_tick_is_what_the_watchdog_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strays to end, a guard that does not report, a slow host, and the balance, all at once."""
+    house = House()
+    house.cloud.guarded, house.cloud.guard_key, house.cloud.starts_after = True, "", 40.0
+    requests = counted(house, monkeypatch)
+    house.up()
+    house.run_to(Phase.BOOTING)
+    for _ in range(5):
+        house.cloud._make(house.cloud.requests[0], 0.0)
+    house.clock.advance(300)
+    house.run_until_settled()
+    assert max(requests) == CALLS_A_TICK
+    assert len(house.cloud.live()) == 0
+
+
+@pytest.mark.parametrize("fault", ListFault)
+def test_no_tick_asks_for_more(monkeypatch: pytest.MonkeyPatch, fault: ListFault) -> None:
+    house = House()
+    house.cloud.guarded, house.cloud.guard_key, house.cloud.starts_after = True, "", 40.0
+    house.cloud.failing_deletes = 4
+    requests = counted(house, monkeypatch)
+    house.up()
+    house.run_to(Phase.BOOTING)
+    house.cloud.list_faults.extend([fault] * 40)
+    house.run_for(400)
+    house.up()
+    house.run_for(100)
+    house.down()
+    house.run_until_settled()
+    assert max(requests) <= CALLS_A_TICK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -20,6 +20,8 @@ _SOURCES: Final = {"pod": "container", "system": "system"}
 _TAIL_MAX: Final = 5000
 _QUIET_SECONDS: Final = 4.0
 """Silence after which the lines written so far count as told."""
+_TELLING_SECONDS: Final = 20.0
+"""A server that logs without a pause would be listened to for ever."""
 _IDLE_SECONDS: Final = 60.0
 """Silence after which a followed stream is opened again: a dead connection looks the same."""
 _PAUSE_SECONDS: Final = 3.0
@@ -34,14 +36,24 @@ class _Event:
     line: LogLine | None
 
 
-def tail(client: RunpodClient, pod_id: str, *, source: str, count: int) -> Iterator[LogLine]:
-    """The last ``count`` lines, as far as they come without a pause.
+def tail(
+    client: RunpodClient, clock: Clock, pod_id: str, *, source: str, count: int
+) -> Iterator[LogLine]:
+    """The last ``count`` lines, as far as they come without a pause, and within so long.
+
+    What is written while we read comes after all that was asked for; it may go on for ever.
 
     Raises:
         NotFound, ProviderRefused, ProviderUnreachable: no usable answer.
     """
-    left = count
-    for event in _events(client, pod_id, source, count, last_id="", quiet=_QUIET_SECONDS):
+    left, until = count, clock.monotonic() + _TELLING_SECONDS
+
+    def is_over() -> bool:
+        return clock.monotonic() >= until
+
+    for event in _events(
+        client, pod_id, source, count, last_id="", quiet=_QUIET_SECONDS, is_over=is_over
+    ):
         if event.line and left > 0:
             yield event.line
             left -= 1
@@ -80,7 +92,14 @@ def follow(
 
 
 def _events(
-    client: RunpodClient, pod_id: str, source: str, count: int, *, last_id: str, quiet: float
+    client: RunpodClient,
+    pod_id: str,
+    source: str,
+    count: int,
+    *,
+    last_id: str,
+    quiet: float,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator[_Event]:
     query = {"source": _SOURCES.get(source, source), "tail": str(min(count, _TAIL_MAX))}
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
@@ -94,6 +113,8 @@ def _events(
         try:
             for chunk in chunks:
                 yield from map(_event, parser.feed(chunk))
+                if is_over():
+                    return
         except EventTooLarge as err:
             raise ProviderUnreachable(f"RunPod: the log stream holds {err}") from err
 

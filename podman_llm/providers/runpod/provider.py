@@ -157,7 +157,7 @@ class RunpodProvider:
         """
         if follow:
             return logs.follow(self._client, self._clock, pod_id, source=source, count=tail)
-        return logs.tail(self._client, pod_id, source=source, count=tail)
+        return logs.tail(self._client, self._clock, pod_id, source=source, count=tail)
 
     def account(self) -> Account:
         """Balance and spend rate, as far as GraphQL still tells them."""

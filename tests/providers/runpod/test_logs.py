@@ -31,7 +31,7 @@ def client_of(server: ByteServer) -> RunpodClient:
 
 
 def tail(server: ByteServer, count: int = 100) -> list[str]:
-    lines = logs.tail(client_of(server), "pod1", source="pod", count=count)
+    lines = logs.tail(client_of(server), FakeClock(), "pod1", source="pod", count=count)
     return [line.line for line in lines]
 
 
@@ -42,14 +42,14 @@ def follow(server: ByteServer, clock: FakeClock) -> list[str]:
 
 def test_lines_are_read_with_their_time_and_source(byte_server: ByteServer) -> None:
     byte_server.scripts = [HEAD + event(1)]
-    lines = list(logs.tail(client_of(byte_server), "pod1", source="pod", count=5))
+    lines = list(logs.tail(client_of(byte_server), FakeClock(), "pod1", source="pod", count=5))
     assert lines == [LogLine("2026-06-01T12:02:01Z", "container", "line 1")]
     assert b"GET /v2/pods/pod1/logs?source=container&tail=5 " in byte_server.requests[0]
 
 
 def test_the_host_writes_the_system_lines(byte_server: ByteServer) -> None:
     byte_server.scripts = [HEAD]
-    list(logs.tail(client_of(byte_server), "pod1", source="system", count=9999))
+    list(logs.tail(client_of(byte_server), FakeClock(), "pod1", source="system", count=9999))
     assert b"?source=system&tail=5000 " in byte_server.requests[0]
 
 
@@ -78,6 +78,26 @@ def test_a_pause_ends_it_although_the_stream_stays_open(
     byte_server.scripts = [stay_open]
     assert tail(byte_server) == ["line 1"]
     release.set()
+
+
+@pytest.mark.parametrize("noise", [event(2), b": keepalive\n\n"], ids=["lines", "comments"])
+def test_a_stream_that_never_pauses_is_not_listened_to_for_ever(
+    byte_server: ByteServer, noise: bytes
+) -> None:
+    clock, release = FakeClock(), threading.Event()
+
+    def babble(connection: socket.socket) -> None:
+        connection.sendall(HEAD + event(1))
+        while not release.wait(0.01):
+            clock.advance(0.1)
+            connection.sendall(noise)
+
+    byte_server.scripts = [babble]
+    began = clock.monotonic()
+    lines = list(logs.tail(client_of(byte_server), clock, "pod1", source="pod", count=9999))
+    release.set()
+    assert lines[0].line == "line 1"
+    assert 20 <= clock.monotonic() - began < 25
 
 
 def test_comments_and_odd_events_are_passed_over(byte_server: ByteServer) -> None:
