@@ -89,8 +89,18 @@ def _require_ours(pod: PodSight, owner: str) -> None:
         return
     if marked is None:
         raise ConfigError(
-            f"pod {pod.pod_id} was not made by podman-llm: nothing in it says when it must end",
-            hint="`podman-llm serve --endpoint URL` puts the proxy before it; you end it yourself.",
+            f"pod {pod.pod_id} was not made by podman-llm: it has no deadline and no guard, so that"
+            " nothing would end it if this machine died",
+            hint="`podman-llm serve --endpoint URL` puts the proxy before it, and you end it"
+            " yourself; `podman-llm up` rents one that ends by itself.",
+        )
+    if marked == owner:
+        raise ConfigError(
+            f"pod {pod.pod_id} was changed since it was made: its name is {pod.name!r}, its"
+            f" {naming.INTENT_MARK} {pod.env.get(naming.INTENT_MARK)!r}, its {naming.MODEL_MARK}"
+            f" {pod.env.get(naming.MODEL_MARK)!r}; what they say of its deadline and model is not"
+            " trusted",
+            hint="Undo that in the provider's console, or end the pod there; `reap` leaves it.",
         )
     raise ConfigError(
         f"pod {pod.pod_id} belongs to owner {marked}, not to this state directory"

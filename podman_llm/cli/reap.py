@@ -46,8 +46,8 @@ def reap(context: Context, /, *, dry_run: bool, owners: frozenset[str], json_: b
     """End pods past their deadline, and prove that they are gone.
 
     Needs no daemon and no state: owner and deadline are in a pod's name. Beside the state
-    directory it also ends pods that are in no record. For cron, and for a second host: see
-    docs/second-host.md.
+    directory it also ends pods that have been in no record for a while. For cron, and for a second
+    host: see docs/second-host.md.
     """
     from podman_llm.pods.reaper import Reaper
 
@@ -58,14 +58,15 @@ def reap(context: Context, /, *, dry_run: bool, owners: frozenset[str], json_: b
     if not wanted:
         _report(context, (), json_=json_)
         return
-    home = _home(paths, own.id) if own and own.id in wanted else None
     settings = _settings(context, paths)
+    quarantine = settings.provider.quarantine_seconds
+    home = _home(paths, own.id, quarantine) if own and own.id in wanted else None
     reaper = Reaper(
         context.provider(settings), context.clock, settle=settings.provider.settle_seconds
     )
     findings = reaper.find(wanted, home)
     if not dry_run:
-        findings = reaper.end(findings)
+        findings = reaper.end(findings, home)
     _report(context, findings, json_=json_)
     if not dry_run:
         _complain(findings)
@@ -97,10 +98,10 @@ def _settings(context: Context, paths: StatePaths) -> Settings:
     return Settings.model_validate(desired.settings)
 
 
-def _home(paths: StatePaths, owner: str) -> Home:
+def _home(paths: StatePaths, owner: str, quarantine: float) -> Home:
     from podman_llm.pods.reaper import Home
 
-    return Home(owner, lambda: _record(paths))
+    return Home(owner, lambda: _record(paths), quarantine)
 
 
 def _record(paths: StatePaths) -> PodRecord | None:

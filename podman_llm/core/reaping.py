@@ -46,14 +46,21 @@ def overdue(pods: Iterable[PodSight], owners: frozenset[str], now: float) -> tup
     return tuple(found)
 
 
-def strays(view: ListView, record: PodRecord | None, owner: str) -> tuple[Found, ...]:
-    """The pods of this owner that no open record accounts for.
+def strays(
+    view: ListView, record: PodRecord | None, owner: str, *, now: float, quarantine: float
+) -> tuple[Found, ...]:
+    """The pods of this owner that no open record accounts for, if they are older than a quarantine.
 
-    None while a request is under way: its pod may be listed before its answer is recorded.
+    A younger one may be the answer to a request that its controller is still about to record; none
+    is a stray while a request is under way. One that does not tell its age has none.
     """
     if record is not None and record.phase in _UNSETTLED:
         return ()
-    return tuple(Found(pod, "of ours, and in no record") for pod in orphans(view, record, owner))
+    return tuple(
+        Found(pod, "of ours, and in no record")
+        for pod in orphans(view, record, owner)
+        if pod.created_at is not None and now - pod.created_at >= quarantine
+    )
 
 
 def _agrees(pod: PodSight, name: naming.PodName) -> bool:

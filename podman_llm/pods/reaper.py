@@ -38,13 +38,17 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One pod, for people and scripts. ``detail`` says what went wrong, if anything did."""
+    """One pod, for people and scripts. ``detail`` says what went wrong, if anything did.
+
+    ``is_stray`` says that it is in no record, and not yet past its deadline.
+    """
 
     pod_id: str
     name: str
     why: str
     fate: Fate
     detail: str = ""
+    is_stray: bool = False
 
 
 class OrphansUnknown(Exception):
@@ -56,11 +60,14 @@ class Home:
     """A state directory of the owner, beside which orphans can be told.
 
     ``record`` gives the record of now, or raises OrphansUnknown. It is asked after the list: a pod
-    that is listed was asked for before, so its record is on disk by then.
+    that is listed was asked for before, so its record is on disk by then. It is asked again before
+    a stray is ended: somebody may have adopted it in between. ``quarantine`` is the seconds in
+    which a pod is too young to be a stray.
     """
 
     owner: str
     record: Callable[[], PodRecord | None]
+    quarantine: float
 
 
 class Reaper:
@@ -83,16 +90,23 @@ class Reaper:
         seen = self._list()
         record, may_tell = _record(home)
         view = self._view(seen, record)
-        found = list(overdue(view.pods, owners, self._clock.wall()))
+        now = self._clock.wall()
+        found = [_finding(one) for one in overdue(view.pods, owners, now)]
         if home is not None and may_tell:
-            named = {one.pod.pod_id for one in found}
-            orphans = strays(view, record, home.owner)
-            found += [one for one in orphans if one.pod.pod_id not in named]
-        return tuple(map(_finding, found))
+            named = {one.pod_id for one in found}
+            others = strays(view, record, home.owner, now=now, quarantine=home.quarantine)
+            found += [_finding(one, is_stray=True) for one in others if one.pod.pod_id not in named]
+        return tuple(found)
 
-    def end(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Order their end, and prove it within the patience there is."""
-        findings = tuple(findings)
+    def end(self, findings: Iterable[Finding], home: Home | None) -> tuple[Finding, ...]:
+        """Order their end, and prove it within the patience there is.
+
+        What is in a record by now is no stray any more, and is left out.
+        """
+        record, may_tell = _record(home)
+        findings = tuple(
+            one for one in findings if not one.is_stray or (may_tell and _is_loose(one, record))
+        )
         pending = {one.pod_id for one in findings if one.fate is Fate.FOUND}
         troubles = {pod_id: self._order(pod_id) for pod_id in sorted(pending)}
         gone = self._prove(pending, troubles) if pending else set()
@@ -167,9 +181,13 @@ def _record(home: Home | None) -> tuple[PodRecord | None, bool]:
         return None, False
 
 
-def _finding(found: Found) -> Finding:
+def _is_loose(finding: Finding, record: PodRecord | None) -> bool:
+    return record is None or not record.is_open or record.pod_id not in {None, finding.pod_id}
+
+
+def _finding(found: Found, *, is_stray: bool = False) -> Finding:
     fate = Fate.FOUND if found.may_end else Fate.LEFT_ALONE
-    return Finding(found.pod.pod_id, found.pod.name, found.why, fate)
+    return Finding(found.pod.pod_id, found.pod.name, found.why, fate, is_stray=is_stray)
 
 
 def _concluded(finding: Finding, gone: Collection[str], troubles: dict[str, str]) -> Finding:

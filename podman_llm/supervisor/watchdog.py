@@ -14,8 +14,8 @@ from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, load_report
 from podman_llm.state.store import PodState, read_pod_state
 
-HUNG_SECONDS: Final = 900.0
-"""A turn in which every call to the provider takes its whole timeout is half as long."""
+HUNG_SECONDS: Final = 1800.0
+"""A turn in which every call takes its whole timeout, as it is by default, is half as long."""
 
 _GRACE_SECONDS: Final = 10.0
 

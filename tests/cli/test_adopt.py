@@ -43,12 +43,16 @@ def test_a_pod_of_another_owner_is_never_taken(account: Account) -> None:
 def test_a_pod_with_our_mark_and_another_name_is_not_taken(account: Account) -> None:
     name = "renamed-by-somebody"
     env = {naming.OWNER_MARK: account.owner.id, naming.INTENT_MARK: name}
-    assert isinstance(refusal(account, account.make(name, env)), ConfigError)
+    error = refusal(account, account.make(name, env))
+    assert isinstance(error, ConfigError)
+    assert "was changed since it was made: its name is 'renamed-by-somebody'" in str(error)
+    assert "PLLM_MODEL None" in str(error)
+    assert "Undo that" in error.hint
 
 
 def test_a_pod_made_by_hand_has_no_deadline_and_is_not_taken(account: Account) -> None:
     error = refusal(account, account.make("my-notebook", {}))
-    assert "nothing in it says when it must end" in str(error)
+    assert "no deadline and no guard" in str(error)
     assert "serve --endpoint" in error.hint
 
 

@@ -139,6 +139,8 @@ def test_beside_a_copied_owner_file_nothing_is_an_orphan(own: Context, house: Ho
 
 
 def save(own: Context, house: House, **changes: Any) -> None:
+    """What is recorded, seen when the pod is old enough to be a stray."""
+    house.clock.advance(200)
     record = house.record.__class__(**{**vars(house.record), **changes})
     StateStore(own.home(), own.clock).save(PodState(current=record))
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from podman_llm.core import naming
-from podman_llm.core.pod import Phase
+from podman_llm.core.listing import ListView
+from podman_llm.core.pod import Phase, PodRecord
 from podman_llm.core.reaping import GRACE, overdue, strays
 from podman_llm.core.sight import PodSight
 from tests.core.worlds import OWNER, START, TOKEN, listed, record_in, sight_of
 
 OURS = frozenset({OWNER})
 DEADLINE = START + 3600
+QUARANTINE = 180.0
 
 
 def pod(owner: str = OWNER, **marks: str) -> PodSight:
@@ -54,19 +58,31 @@ def test_a_pod_whose_marks_disagree_with_its_name_is_named_and_left_alone(
     assert "not by its marks" in found.why
 
 
+def strayed(view: ListView, record: PodRecord | None, *, age: float = QUARANTINE) -> list[PodSight]:
+    found = strays(view, record, OWNER, now=START + age, quarantine=QUARANTINE)
+    return [one.pod for one in found]
+
+
 def test_a_pod_in_no_open_record_is_a_stray() -> None:
     view = listed(pod())
-    assert [one.pod for one in strays(view, None, OWNER)] == [pod()]
-    assert strays(view, record_in(Phase.DONE), OWNER)
-    assert strays(view, record_in(Phase.READY), OWNER)
+    assert strayed(view, None) == [pod()]
+    assert strayed(view, record_in(Phase.DONE))
+    assert strayed(view, record_in(Phase.READY))
     mine = record_in(Phase.READY, pod_id=pod().pod_id)
-    assert strays(view, mine, OWNER) == ()
+    assert strayed(view, mine) == []
+
+
+def test_a_pod_that_may_be_about_to_be_recorded_is_no_stray_yet() -> None:
+    assert strayed(listed(pod()), None, age=QUARANTINE - 1) == []
+    ageless = replace(pod(), created_at=None)
+    assert strayed(listed(ageless), None, age=9999) == []
+    assert overdue([ageless], OURS, DEADLINE + GRACE)
 
 
 @pytest.mark.parametrize("phase", [Phase.INTENT, Phase.SENT, Phase.UNRESOLVED])
 def test_while_a_request_is_under_way_nothing_is_a_stray(phase: Phase) -> None:
-    assert strays(listed(pod()), record_in(phase), OWNER) == ()
+    assert strayed(listed(pod()), record_in(phase)) == []
 
 
 def test_a_stray_of_another_owner_is_none_of_ours() -> None:
-    assert strays(listed(pod("xyz234")), None, OWNER) == ()
+    assert strayed(listed(pod("xyz234")), None) == []

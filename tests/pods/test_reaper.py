@@ -30,11 +30,11 @@ def reaper(house: House) -> Reaper:
 
 def reap(house: House, home: Home | None = None) -> tuple[Finding, ...]:
     one = reaper(house)
-    return one.end(one.find(OURS, home))
+    return one.end(one.find(OURS, home), home)
 
 
 def home_of(house: House, record: PodRecord | None) -> Home:
-    return Home(OWNER.id, lambda: record)
+    return Home(OWNER.id, lambda: record, 180.0)
 
 
 def test_a_pod_past_its_deadline_is_ended_and_proved_gone() -> None:
@@ -133,21 +133,50 @@ def test_absence_on_one_list_is_no_proof() -> None:
 
 
 def test_beside_the_state_a_pod_in_no_record_is_ended() -> None:
-    house = abandoned(after=60.0)
+    house = abandoned(after=200.0)
     done = replace(house.record, phase=Phase.DONE)
     (found,) = reap(house, home_of(house, done))
     assert (found.fate, found.why) == (Fate.ENDED, "of ours, and in no record")
 
 
-def test_the_pod_of_the_open_record_is_no_orphan() -> None:
+def test_a_young_pod_in_no_record_may_be_recorded_yet() -> None:
     house = abandoned(after=60.0)
+    assert reap(house, home_of(house, None)) == ()
+    assert house.cloud.live()
+
+
+@pytest.mark.parametrize("by_id", [False, True], ids=["by name", "by id"])
+def test_a_pod_that_is_adopted_before_it_is_ended_lives_on(by_id: bool) -> None:
+    house = abandoned(after=200.0)
+    nothing = [None]
+    record = house.record if by_id else replace(house.record, pod_id=None, phase=Phase.UNRESOLVED)
+    home = Home(OWNER.id, lambda: nothing.pop() if nothing else record, 180.0)
+    assert reap(house, home) == ()
+    assert house.cloud.terminated == []
+
+
+def test_a_past_that_is_lost_before_the_end_ends_no_stray() -> None:
+    house = abandoned(after=200.0)
+    nothing = [None]
+
+    def record() -> PodRecord | None:
+        if nothing:
+            return nothing.pop()
+        raise OrphansUnknown
+
+    assert reap(house, Home(OWNER.id, record, 180.0)) == ()
+    assert house.cloud.live()
+
+
+def test_the_pod_of_the_open_record_is_no_orphan() -> None:
+    house = abandoned(after=200.0)
     assert reap(house, home_of(house, house.record)) == ()
     assert house.cloud.live()
 
 
 @pytest.mark.parametrize("phase", [Phase.INTENT, Phase.SENT, Phase.UNRESOLVED])
 def test_while_a_request_is_under_way_orphans_wait_and_deadlines_do_not(phase: Phase) -> None:
-    house = abandoned(after=60.0)
+    house = abandoned(after=200.0)
     asking = replace(house.record, phase=phase, pod_id=None, name="another")
     assert reap(house, home_of(house, asking)) == ()
     house.clock.advance(6 * 3600)
@@ -159,10 +188,10 @@ def test_where_the_record_is_lost_only_deadlines_count() -> None:
     def lost() -> PodRecord | None:
         raise OrphansUnknown
 
-    house = abandoned(after=60.0)
-    assert reap(house, Home(OWNER.id, lost)) == ()
+    house = abandoned(after=200.0)
+    assert reap(house, Home(OWNER.id, lost, 180.0)) == ()
     house.clock.advance(6 * 3600)
-    (found,) = reap(house, Home(OWNER.id, lost))
+    (found,) = reap(house, Home(OWNER.id, lost, 180.0))
     assert found.fate is Fate.ENDED
 
 

@@ -309,7 +309,7 @@ class Life:
         self.reaps_at = self.now + REAPED_EVERY
         reaper = Reaper(self.cloud, self.house.clock, settle=20.0)
         with suppress(ProviderUnreachable):
-            reaper.end(reaper.find(frozenset({OWNER.id}), None))
+            reaper.end(reaper.find(frozenset({OWNER.id}), None), None)
 
     def _die(self) -> None:
         self.deaths += 1
