@@ -8,6 +8,7 @@ from podman_llm.host.clock import SystemClock
 from podman_llm.state.desired import load_desired
 from podman_llm.state.store import PodState, StateStore
 from tests.cli.account import Account
+from tests.e2e.machine import free_port
 from tests.samples import a_record
 
 
@@ -15,6 +16,7 @@ from tests.samples import a_record
 def followed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon's part is its own tests'; here the wish is what matters."""
     monkeypatch.setattr("podman_llm.cli.adopt.follow_up", lambda *_, **__: None)
+    monkeypatch.setenv("PODMAN_LLM_PROXY_PORT", str(free_port()))
 
 
 def refusal(account: Account, pod_id: str) -> PodmanLLMError:
