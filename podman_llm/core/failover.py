@@ -76,6 +76,9 @@ _SERVER_ERROR: Final = 500
 _CLIENT_ERROR: Final = 400
 _TIMED_OUT: Final = 408
 _WRONG: Final = "the key or the model's name in the settings may be wrong"
+_NOT_FOUND: Final = 404
+_NOBODY_LISTENS: Final = frozenset({502, 503, 521, 522, 523})
+_NO_ANSWER: Final = frozenset({504, 524})
 _ABOUT_US: Final = {
     401: _WRONG,
     402: "the account behind the key has no credit",
@@ -109,6 +112,20 @@ def judge_error(err: UpstreamError) -> Outcome:
             return Outcome.BROKE
         case _:
             return Outcome.SILENT
+
+
+def edge_error(status: int, *, is_rented: bool) -> UpstreamError | None:
+    """What a page in the model server's place tells of it; None if nothing.
+
+    A model server speaks JSON: a page is the word of RunPod's edge, of Cloudflare before it, or of
+    whatever is before a server made by hand, where 404 may be about the path alone. Passed on it
+    would tell a client of this endpoint what is true of another one.
+    """
+    if status in _NOBODY_LISTENS or (status == _NOT_FOUND and is_rented):
+        return UpstreamUnreachable(f"its edge says {status}: nobody listens there")
+    if status in _NO_ANSWER:
+        return UpstreamError(f"its edge says {status}: no answer came in time", status=504)
+    return None
 
 
 def may_have_arrived(err: UpstreamError) -> bool:

@@ -17,6 +17,7 @@ from podman_llm.core.failover import (
     Outcome,
     Tried,
     all_failed,
+    edge_error,
     fallback_reason,
     judge_error,
     judge_status,
@@ -35,7 +36,7 @@ from podman_llm.proxy.opening import Opened, open_answer
 from podman_llm.proxy.roster import Roster
 from podman_llm.proxy.shelf import Found
 from podman_llm.telemetry import names
-from podman_llm.upstreams.base import HTML, Call, Headers
+from podman_llm.upstreams.base import HTML, Answer, Call, Headers
 
 _log = logging.getLogger(__name__)
 _TOO_LATE: Final = 504
@@ -153,7 +154,7 @@ class Attempts:
             if asked.is_pod and not inquiry.is_probe:
                 resources.enter_context(self._activity.running())
             try:
-                opened = await _opened(asked, limit, resources)
+                opened = await _opened(asked, inquiry, limit, resources)
             except UpstreamError as err:
                 tried = _failed(asked, err)
                 self._tell(turn, tried, inquiry)
@@ -204,7 +205,9 @@ class Attempts:
             _log.warning(names.FAILED_OVER, extra=facts)
 
 
-async def _opened(asked: Asked, limit: float, resources: contextlib.ExitStack) -> Opened:
+async def _opened(
+    asked: Asked, inquiry: Inquiry, limit: float, resources: contextlib.ExitStack
+) -> Opened:
     try:
         async with asyncio.timeout(limit):
             answer = await asked.upstream.send(asked.call)
@@ -212,12 +215,21 @@ async def _opened(asked: Asked, limit: float, resources: contextlib.ExitStack) -
             shelved = asked.shelved
             opened = await open_answer(answer, shelved.ask, shelved.keeper(answer))
             if opened.status != _OK:
+                _check_edge(asked, inquiry, answer)
                 return replace(opened, begun=_without_key(opened.begun, asked.call))
             if shelved.part is None or not opened.is_whole:
                 return opened
             return replace(opened, begun=await shelved.part.complete(opened.begun))
     except TimeoutError as err:
         raise UpstreamError(f"no content within {limit:.0f} s", status=_TOO_LATE) from err
+
+
+def _check_edge(asked: Asked, inquiry: Inquiry, answer: Answer) -> None:
+    """Raise UpstreamError if not the pod answers a question but the edge before it."""
+    if asked.is_pod and inquiry.ask.route.endpoint and answer.content_type == HTML:
+        err = edge_error(answer.status, is_rented=inquiry.target.is_rented)
+        if err is not None:
+            raise err
 
 
 def _failed(asked: Asked, err: UpstreamError) -> Tried:

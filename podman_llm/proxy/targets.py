@@ -17,6 +17,7 @@ from podman_llm.state.store import PodState, read_pod_state
 _STARTING_SECONDS: Final = 5
 _ENDED_SECONDS: Final = 30
 _LOOK_SECONDS: Final = 0.1
+_EXTERNAL: Final = "EXTERNAL"
 _START_HINT: Final = "start one with `podman-llm up`"
 
 
@@ -42,6 +43,11 @@ class Target:
     served_names: tuple[str, ...] = ()
     is_coming: bool = False
 
+    @property
+    def is_rented(self) -> bool:
+        """Whether it is a pod, and not a server made by hand."""
+        return self.pod_state != _EXTERNAL
+
 
 class Targets(Protocol):
     """Where to look."""
@@ -56,7 +62,7 @@ class FixedTarget:
     def __init__(self, url: str, *, api_key: str | None = None) -> None:
         base = url.rstrip("/").removesuffix("/v1")
         self._target = Target(
-            pod_state="EXTERNAL",
+            pod_state=_EXTERNAL,
             url=base,
             api_key=api_key,
             # Nobody tells which weights it serves; another endpoint may serve others.

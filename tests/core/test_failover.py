@@ -7,6 +7,7 @@ from podman_llm.core.failover import (
     Outcome,
     Tried,
     all_failed,
+    edge_error,
     fallback_reason,
     judge_error,
     judge_status,
@@ -19,6 +20,34 @@ from podman_llm.errors import UpstreamBroke, UpstreamError, UpstreamUnreachable
 
 REFUSED = Tried("pod/abc", Outcome.UNREACHABLE, "connection refused", is_pod=True)
 SLOW_DOWN = Tried("bedrock/claude", Outcome.OVERLOADED, "status 429", retry_after=7)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "told"),
+    [
+        (404, Outcome.UNREACHABLE, 502),
+        (502, Outcome.UNREACHABLE, 502),
+        (503, Outcome.UNREACHABLE, 502),
+        (521, Outcome.UNREACHABLE, 502),
+        (504, Outcome.SILENT, 504),
+        (524, Outcome.SILENT, 504),
+    ],
+)
+def test_the_edges_word_tells_of_the_pod(status: int, outcome: Outcome, told: int) -> None:
+    err = edge_error(status, is_rented=True)
+    assert err
+    assert (judge_error(err), err.status) == (outcome, told)
+    assert f"its edge says {status}" in str(err)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 429, 500])
+def test_other_pages_are_no_word_of_an_edge(status: int) -> None:
+    assert edge_error(status, is_rented=True) is None
+
+
+def test_a_page_that_says_404_may_be_about_the_path_where_no_pod_is() -> None:
+    assert edge_error(404, is_rented=False) is None
+    assert edge_error(502, is_rented=False) is not None
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ def test_unreadable_state_is_unknown_and_never_no_pod(house: House) -> None:
 @pytest.mark.parametrize("url", ["http://h:1/v1", "http://h:1/v1/", "http://h:1", "http://h:1/"])
 def test_a_fixed_target_is_always_there(url: str) -> None:
     target = FixedTarget(url, api_key="k").snapshot()
+    assert not target.is_rented
     assert (target.url, target.api_key, target.pod_state) == ("http://h:1", "k", "EXTERNAL")
     assert target.served_by == "endpoint/h:1"
 
