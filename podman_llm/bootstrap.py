@@ -34,6 +34,7 @@ from podman_llm.errors import ConfigError
 from podman_llm.host.clock import SystemClock
 from podman_llm.host.process import is_alive
 from podman_llm.state.activity import ActivitySummary, load_activities, save_activity, summarise
+from podman_llm.state.demand import load_demand, save_demand
 from podman_llm.state.double import DEMO_KEY, load_double
 from podman_llm.state.paths import StatePaths
 
@@ -174,6 +175,7 @@ def _make_controller(
         token=_token,
         planner=LivePlanner(provider, _CLOCK),
         activity=lambda: _activity(paths),
+        demand=lambda: load_demand(paths),
         accounts=Accounts(provider, owner.id, lambda: open_ledger(paths.ledger)),
         announce=Announcer(_channels(settings.budget)),
     )
@@ -262,6 +264,7 @@ def _serve(
     async def main() -> None:
         from podman_llm.proxy.activity import keep_written
         from podman_llm.proxy.app import build_app
+        from podman_llm.proxy.demands import Demands, keep_told
         from podman_llm.proxy.server import serve
         from podman_llm.upstreams.openai import OpenAIUpstream
 
@@ -270,6 +273,7 @@ def _serve(
             connect_timeout=proxy.connect_timeout_seconds, idle_timeout=proxy.idle_timeout_seconds
         )
         cache, problem = _make_cache(settings)
+        demands = Demands(slot=activity.slot, clock=_CLOCK)
         app = build_app(
             settings=settings,
             targets=targets,
@@ -282,13 +286,16 @@ def _serve(
             clock=_CLOCK,
             request_ids=_request_ids(),
             activity=activity,
+            demands=demands,
             state_view=lambda: _summary(activity, paths),
             chance=secrets.SystemRandom().random,
         )
         activity.cache_problem = problem
-        tells = paths and asyncio.create_task(
-            keep_written(activity, lambda now: save_activity(paths, now))
-        )
+        tellers = (
+            keep_written(activity, lambda now: save_activity(paths, now)),
+            keep_told(demands, lambda now: save_demand(paths, now)),
+        ) if paths else ()
+        tells = [asyncio.create_task(teller) for teller in tellers]
         try:
             await serve(
                 app,
@@ -298,9 +305,9 @@ def _serve(
                 lifeline_fd=lifeline_fd,
             )
         finally:
-            if tells:
-                tells.cancel()
-                await asyncio.gather(tells, return_exceptions=True)
+            for task in tells:
+                task.cancel()
+            await asyncio.gather(*tells, return_exceptions=True)
 
     asyncio.run(main())
 

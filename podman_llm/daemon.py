@@ -24,6 +24,7 @@ from podman_llm.host.signals import Signals
 from podman_llm.host.systemd import Notifier
 from podman_llm.pods.controller import CALLS_A_TICK, Tick
 from podman_llm.providers import probe
+from podman_llm.state.demand import demand_stamps
 from podman_llm.state.desired import Desired, load_desired
 from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
@@ -33,7 +34,7 @@ from podman_llm.supervisor.endpoint import Endpoint
 from podman_llm.telemetry import names
 
 _LOOK_SECONDS = 0.2
-"""How long a new wish or a signal may wait to be seen; one stat each."""
+"""How long a new wish, demand or a signal may wait to be seen; one stat each."""
 
 _AFTER_FAILURE_SECONDS = 5.0
 _REST_SECONDS = 60.0
@@ -58,6 +59,7 @@ class Reconciler(Protocol):
 class _Turn:
     """What came of one turn of the loop.
 
+    ``heeds_demand``: what requests ask of a sleeping pod ends the wait before the next one.
     ``exit_code`` is set when there is nothing left to do. ``is_sound`` means that the turn went to
     its end, or that only a person can mend why it did not.
     """
@@ -67,6 +69,15 @@ class _Turn:
     problem: str = ""
     exit_code: int | None = None
     is_sound: bool = True
+    heeds_demand: bool = False
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The versions of the files that a turn went by."""
+
+    desired: files.Stamp | None
+    demand: tuple[files.Stamp | None, ...]
 
 
 class Daemon:
@@ -134,22 +145,22 @@ class Daemon:
 
     def _loop(self) -> int:
         while not self._signals.stop:
-            seen = files.stamp(self._paths.desired)
+            seen = _Seen(files.stamp(self._paths.desired), demand_stamps(self._paths))
             turn = self._turn()
             self._tell(turn)
             if turn.exit_code is None:
-                self._wait(turn.wait_seconds, seen)
+                self._wait(turn.wait_seconds, seen, heeds_demand=turn.heeds_demand)
                 continue
             if self._notifier.is_kept:
                 self._rest(turn, seen)
                 continue
             self._endpoint.close()
             # A wish that came while the workers drained finds us still in charge.
-            if files.stamp(self._paths.desired) == seen:
+            if files.stamp(self._paths.desired) == seen.desired:
                 return turn.exit_code
         return 0
 
-    def _rest(self, turn: _Turn, seen: files.Stamp | None) -> None:
+    def _rest(self, turn: _Turn, seen: _Seen) -> None:
         """Stay as ``turn`` left it; what failed for a person to mend is not tried by itself."""
         if wish := self._desired:
             self._done_with = DoneWith(generation=wish.generation, want=wish.want)
@@ -185,8 +196,13 @@ class Daemon:
         self._publish(self._told)
         tick = controller.tick(desired, settings)
         self._ticked_at = self._clock.wall()
-        exit_code = self._exit_code(desired) if tick.settled else None
-        return _Turn(tick.note, tick.wait_seconds, unread or unserved, exit_code)
+        return _Turn(
+            tick.note,
+            tick.wait_seconds,
+            unread or unserved,
+            self._exit_code(desired) if tick.settled else None,
+            heeds_demand=tick.heeds_demand,
+        )
 
     def _read_desired(self) -> tuple[Desired | None, str]:
         """The wish, and what is wrong with it. A damaged one leaves the last good one in force."""
@@ -215,12 +231,16 @@ class Daemon:
         return self._controller
 
     def _exit_code(self, desired: Desired) -> int | None:
-        """The answer once everything is settled; None while a pod or an endpoint is wanted."""
+        """The answer once everything is settled; None while a pod or an endpoint is wanted.
+
+        An endpoint is wanted beyond a pod that could not be woken: people work at it.
+        """
         if desired.want == "down":
             return 0
         state = read_pod_state(self._paths)
-        has_failed = state and state.failure and state.failure.generation == desired.generation
-        return 1 if has_failed else None
+        if state is None or state.failure is None or state.sleep is not None:
+            return None
+        return 1 if state.failure.generation == desired.generation else None
 
     def _may_owe(self) -> bool:
         """Whether a pod may need us; also when the record cannot be read."""
@@ -237,22 +257,25 @@ class Daemon:
             return False
         return True
 
-    def _wait(self, seconds: float, seen: files.Stamp | None) -> bool:
+    def _wait(self, seconds: float, seen: _Seen, *, heeds_demand: bool = False) -> bool:
         """Let time pass, in suspend too; False as soon as something asks for the next turn."""
         deadline = self._clock.reading().boottime + min(seconds, self._notifier.pace)
         while self._clock.reading().boottime < deadline:
-            if self._is_asked(seen):
+            if self._is_asked(seen) or (heeds_demand and self._is_called(seen)):
                 return False
             if self._endpoint.reports() != self._shown:
                 self._publish(self._told)
             self._clock.sleep(_LOOK_SECONDS)
         return True
 
-    def _is_asked(self, seen: files.Stamp | None) -> bool:
+    def _is_called(self, seen: _Seen) -> bool:
+        return demand_stamps(self._paths) != seen.demand
+
+    def _is_asked(self, seen: _Seen) -> bool:
         if self._signals.take_poke():
             self._notifier.reloading(self._clock.monotonic())
             return True
-        return self._signals.stop or files.stamp(self._paths.desired) != seen
+        return self._signals.stop or files.stamp(self._paths.desired) != seen.desired
 
     def _tell(self, turn: _Turn) -> None:
         if turn.note != self._told.note:

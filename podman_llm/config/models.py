@@ -179,6 +179,8 @@ class RoutingSettings(_Group):
 
     policy: Policy = Policy.AUTO
     """`auto`: a fallback that can, else streams wait; `hold`: wait; `fallback`: at once; `fail`."""
+    wake: bool = False
+    """A request starts a pod again that was ended for idleness, for what is left of its time."""
     deadline_seconds: Annotated[float, Field(gt=0)] = 600
     """Longest time to an answer, all attempts together; for a stream to its first content."""
     max_usd_per_request: Annotated[float, Field(ge=0)] | None = None

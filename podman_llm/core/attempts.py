@@ -37,8 +37,18 @@ class _Fresh(TypedDict):
     absences: tuple[tuple[float, int], ...]
 
 
-def first_intent(world: World, plan: Planned, *, attempt: int, billed_before: int) -> PodRecord:
-    """The record of a pod that is now decided on; the best candidate is asked first."""
+def first_intent(
+    world: World,
+    plan: Planned,
+    *,
+    attempt: int,
+    billed_before: int,
+    lease_began: ClockReading | None = None,
+) -> PodRecord:
+    """The record of a pod that is now decided on; the best candidate is asked first.
+
+    Its time begins now, unless ``lease_began`` says that it did before.
+    """
     first, *others = plan.candidates
     return PodRecord(
         owner=world.owner,
@@ -52,13 +62,17 @@ def first_intent(world: World, plan: Planned, *, attempt: int, billed_before: in
         billed_before=billed_before,
         keyed=world.is_keyed,
         guard=Guard.AWAITED if world.is_guarded else Guard.NONE,
+        lease_began=lease_began,
         transitions=(Transition(Phase.INTENT, world.reading.wall, f"first {place(first)}"),),
-        **_fresh(world, plan.spec.model_store_id, first),
+        **_fresh(world, plan.spec.model_store_id, first, lease_began),
     )
 
 
 def planned_anew(world: World, plan: Planned) -> PodRecord:
-    """The same intent over the places that are free now; its lease starts again, as it is free."""
+    """The same intent over the places that are free now; its lease starts again, as it is free.
+
+    That of a pod that is woken does not: it has what is left of an older one.
+    """
     first, *others = plan.candidates
     return replace(
         world.record,
@@ -66,7 +80,7 @@ def planned_anew(world: World, plan: Planned) -> PodRecord:
         candidate=first,
         candidates=tuple(others),
         refusals=(),
-        **_fresh(world, plan.spec.model_store_id, first),
+        **_fresh(world, plan.spec.model_store_id, first, world.record.lease_began),
     )
 
 
@@ -89,7 +103,7 @@ def next_attempt(
         candidates=candidates,
         attempt=record.attempt + 1,
         billed_before=record.billed_before if billed_before is None else billed_before,
-        **_fresh(world, record.spec.model_store_id, candidate),
+        **_fresh(world, record.spec.model_store_id, candidate, record.lease_began),
     )
 
 
@@ -98,11 +112,15 @@ def cancel(world: World, why: str, verdict: Verdict | None = None) -> Decision:
     return world.moved(Phase.CANCELLED, why).remember(waiting=None, verdict=verdict).stay(why, 0.0)
 
 
-def _fresh(world: World, model: str, candidate: Candidate) -> _Fresh:
+def _fresh(
+    world: World, model: str, candidate: Candidate, lease_began: ClockReading | None
+) -> _Fresh:
     limits, start = world.limits, world.reading.wall
+    spent = lease.elapsed(lease_began, world.reading) if lease_began else 0.0
+    runtime = limits.runtime - spent
     ends = lease.deadlines(
         start,
-        runtime=limits.runtime,
+        runtime=runtime,
         extension=limits.max_extension,
         affordable_until=affordable_until(
             limits.caps, world.spent, candidate.price_per_hour, start
@@ -111,10 +129,10 @@ def _fresh(world: World, model: str, candidate: Candidate) -> _Fresh:
     return {
         "name": naming.make(owner=world.owner, model=model, token=world.token, deadline=ends.hard),
         "intent": world.reading,
-        "soft_deadline": ends.soft,
+        "soft_deadline": min(ends.hard, ends.soft + world.wish.extended_seconds),
         "first_deadline": ends.soft,
         "hard_deadline": ends.hard,
-        "is_cut_short": ends.soft < start + limits.runtime - _WHOLE_SECONDS,
+        "is_cut_short": ends.soft < start + runtime - _WHOLE_SECONDS,
         "sent": None,
         "rates": (),
         "absences": (),

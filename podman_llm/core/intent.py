@@ -10,6 +10,7 @@ from podman_llm.core.budget import affordable_until, refusal
 from podman_llm.core.deeds import CreatePod, MakePlan, PlanFailed, Planned
 from podman_llm.core.listing import ours
 from podman_llm.core.pod import Phase, RateInterval, WaitCause
+from podman_llm.core.sleep import needless
 from podman_llm.core.verdicts import no_list, no_plan, nothing_free, over_cap
 from podman_llm.core.waiting import put_off, remaining, waiting_line
 from podman_llm.core.wording import duration, place
@@ -26,6 +27,8 @@ def _dropped(world: World) -> Decision | None:
         return cancel(world, "no longer wanted")
     if world.record.generation != world.wish.generation:
         return cancel(world, "something else is wanted")
+    if why := needless(world):
+        return cancel(world, why)
     return None
 
 

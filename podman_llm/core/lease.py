@@ -84,15 +84,21 @@ def of_this_boot(record: PodRecord, reading: ClockReading) -> PodRecord:
     """
     if record.intent.boot_id == reading.boot_id:
         return record
+    return replace(
+        record,
+        intent=retold(record.intent, record, reading),
+        sent=retold(record.sent, record, reading) if record.sent else None,
+        lease_began=retold(record.lease_began, record, reading) if record.lease_began else None,
+    )
+
+
+def retold(since: ClockReading, record: PodRecord, reading: ClockReading) -> ClockReading:
+    """A beginning of the record's, told in the time since this boot of the host."""
+    if since.boot_id == reading.boot_id:
+        return since
     latest = record.transitions[-1].at if record.transitions else record.intent.wall
-    now = max(pod_time(record, reading), latest)
-
-    def told(since: ClockReading) -> ClockReading:
-        passed = max(0.0, now - since.wall)
-        return replace(reading, wall=since.wall, boottime=reading.boottime - passed)
-
-    sent = told(record.sent) if record.sent else None
-    return replace(record, intent=told(record.intent), sent=sent)
+    passed = max(0.0, max(pod_time(record, reading), latest) - since.wall)
+    return replace(reading, wall=since.wall, boottime=reading.boottime - passed)
 
 
 def elapsed(since: ClockReading, reading: ClockReading) -> float:
@@ -138,7 +144,12 @@ def idle_limit(record: PodRecord, configured: float | None) -> float | None:
     Never shorter than the cold start that was measured: whoever comes back would wait longer for
     the next pod than this one would have idled. Of a pod taken over the cold start is not known.
     """
-    if configured is None or record.ready_at is None:
+    took = cold_start(record)
+    return None if configured is None or took is None else max(configured, took)
+
+
+def cold_start(record: PodRecord) -> float | None:
+    """Seconds from the request to the first answer of the model; None before that."""
+    if record.ready_at is None:
         return None
-    start = record.taken_over_at or (record.sent or record.intent).wall
-    return max(configured, record.ready_at - start)
+    return record.ready_at - (record.taken_over_at or (record.sent or record.intent).wall)

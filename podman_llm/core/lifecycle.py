@@ -24,6 +24,7 @@ from podman_llm.core.sight import (
     Terminated,
     TerminateFailed,
 )
+from podman_llm.core.sleep import as_wished
 from podman_llm.core.waiting import unstretched
 from podman_llm.core.world import Decision, World
 
@@ -54,7 +55,7 @@ _FOLLOWING = frozenset(DECISIONS) - {
 
 def decide(world: World) -> Decision:
     """The next step, from all that is known at this tick."""
-    world = unstretched(world)
+    world = as_wished(unstretched(world))
     record = world.book.record
     if record is None or not record.is_open:
         return rest.decide_rest(world)

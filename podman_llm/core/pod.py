@@ -218,6 +218,23 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Sleep:
+    """The pod of this ``generation`` was ended for idleness, and requests may bring it up again.
+
+    From ``since`` (wall) on requests count. ``lease_began`` is when the time asked for began.
+    ``cold_start`` is how many seconds the pod took to become ready. ``why_not`` says why no request
+    wakes it; empty if one does. It lasts until a pod is ready again, or the person wishes for
+    something else.
+    """
+
+    generation: int
+    since: float
+    lease_began: ClockReading
+    cold_start: float
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
 class PodRecord:
     """What we believe of one pod: one attempt to rent it, from intent to evidence.
 
@@ -236,6 +253,8 @@ class PodRecord:
     in this round answered. ``is_cut_short`` says that a budget ends it before the time asked for.
     ``taken_over_at`` is when a pod that was in no record was found; what it did before is unknown.
     ``greeted_at`` is when its server last took our key, known only of pods with a lease.
+    ``lease_began`` is when its time began, where that was not with its intent: a woken pod has what
+    is left of the time asked for.
     """
 
     name: str
@@ -276,6 +295,7 @@ class PodRecord:
     taken_over_at: float | None = None
     guard: Guard = Guard.NONE
     greeted_at: float | None = None
+    lease_began: ClockReading | None = None
 
     @property
     def is_open(self) -> bool:

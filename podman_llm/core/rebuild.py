@@ -88,6 +88,7 @@ def _record_of(world: World, plan: Planned, pod: PodSight, *, hard_deadline: flo
         rates=(RateInterval(created, candidate.price_per_hour),),
         asked_model=world.wish.model,
         taken_over_at=reading.wall,
+        lease_began=reading if world.wish.adopt else None,
         transitions=(
             Transition(Phase.PROVISIONING, reading.wall, "taken over; it was in no record"),
         ),

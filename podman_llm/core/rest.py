@@ -9,6 +9,7 @@ from podman_llm.core.deeds import Deed, MakePlan, Nothing, PlanFailed, Planned
 from podman_llm.core.listing import ours
 from podman_llm.core.pod import Candidate, Phase, PodRecord, WaitCause
 from podman_llm.core.rebuild import taken_over
+from podman_llm.core.sleep import is_called, known, pause_left, why_not
 from podman_llm.core.verdicts import ENDED_AS_ASKED, no_plan, not_adopted, nothing_free
 from podman_llm.core.waiting import put_off, remaining, waiting_line
 from podman_llm.core.wording import duration, place
@@ -26,15 +27,18 @@ def decide_rest(world: World) -> Decision:
     # 2. A pod in no record is to be kept: one that was named, or whatever outlived a lost past.
     if takeover := _taking_over(world):
         return takeover
-    # 3. This wish has had its pod, or its verdict.
+    # 3. It was ended for idleness, and a request may bring it up again.
+    if world.book.sleep and (_has_served(world) or _verdict_text(world)):
+        return _sleep(known(world))
+    # 4. This wish has had its pod, or its verdict.
     if verdict := _verdict_text(world):
         return _settle(world, f"failed: {verdict}")
     if _has_served(world):
         return _settle(world, f"{_last_words(world)}; `podman-llm up` starts a new one")
-    # 4. Nothing is free yet.
+    # 5. Nothing is free yet.
     if (waiting := world.book.waiting) and (left := remaining(world)) > 0:
         return _say(world, waiting_line(world, waiting), min(left, world.limits.poll))
-    # 5. A pod is due.
+    # 6. A pod is due.
     return _say(world, "working out what to rent", 0.0, MakePlan())
 
 
@@ -79,6 +83,24 @@ def _owed(world: World) -> float:
         orphan + world.limits.settle if orphan is not None else 0.0,
     )
     return until - world.reading.wall
+
+
+# Asleep ----------------------------------------------------------------------------------------
+
+
+def _sleep(world: World) -> Decision:
+    """What is asked of a sleeping pod was written down by those who were asked; here it counts."""
+    if why := why_not(world):
+        return _settle(world, f"asleep, no request wakes it: {why}; `podman-llm up` does")
+    if (left := pause_left(world)) > 0:
+        what = f"asleep; waking it failed ({_verdict_text(world)}), a request may in "
+        return replace(_settle(world, f"{what}{duration(left)}"), wait=min(left, IDLE_POLL))
+    if not is_called(world):
+        rested = _settle(world.remember(waiting=None), "asleep; a request wakes it")
+        return replace(rested, heeds_demand=True)
+    if (waiting := world.book.waiting) and (left := remaining(world)) > 0:
+        return _say(world, waiting_line(world, waiting), min(left, world.limits.poll))
+    return _say(world, "woken by a request; working out what to rent", 0.0, MakePlan())
 
 
 # Taking over -----------------------------------------------------------------------------------
@@ -145,15 +167,25 @@ def _verdict_text(world: World) -> str:
 
 def _intend(world: World, plan: Planned) -> PodRecord:
     """The first attempt of this wish, or the next after one whose place failed."""
-    last = world.book.record
+    last, sleep = world.book.record, world.book.sleep
     if last is None or last.generation != world.wish.generation:
         return first_intent(world, plan, attempt=1, billed_before=0)
+    if sleep and _has_served(world):
+        # Nothing failed: it is asked for where it was, and may fail as often as the first.
+        return first_intent(
+            world,
+            plan,
+            attempt=last.attempt + 1,
+            billed_before=0,
+            lease_began=sleep.lease_began,
+        )
     fresh = tuple(one for one in plan.candidates if not _same_place(one, last.candidate))
     return first_intent(
         world,
         replace(plan, candidates=fresh or plan.candidates),
         attempt=last.attempt + 1,
         billed_before=last.billed_before + 1,
+        lease_began=last.lease_began,
     )
 
 
@@ -166,9 +198,11 @@ def _same_place(one: Candidate, other: Candidate) -> bool:
 
 
 def _no_plan(world: World, outcome: PlanFailed) -> Decision:
-    # Whoever has just asked is told at once that nobody answers; whoever waits goes on waiting.
+    # Whoever has just asked is told at once that nobody answers; whoever waits goes on waiting,
+    # and who asks by a request has nobody to tell.
+    is_waited_for = world.book.waiting is not None or world.book.sleep is not None
     is_passing = outcome.cause is WaitCause.CAPACITY or (
-        outcome.cause is not None and world.book.waiting is not None
+        outcome.cause is not None and is_waited_for
     )
     if outcome.cause is None or not is_passing:
         verdict = no_plan(world, outcome)

@@ -20,6 +20,7 @@ from podman_llm.core.own_end import own_end
 from podman_llm.core.pod import Guard, Phase, StopReason
 from podman_llm.core.readiness import serving_wait
 from podman_llm.core.sight import Gone, PodSight, PodStatus
+from podman_llm.core.sleep import falling_asleep
 from podman_llm.core.verdicts import not_ours, over_price
 from podman_llm.core.wording import duration
 from podman_llm.core.world import Decision, World
@@ -173,7 +174,7 @@ def _serve(world: World) -> Decision:
     )
     if idle is not None and limit is not None and idle >= limit:
         detail = f"no request reached it for {duration(idle)}"
-        return start_drain(world, StopReason.IDLE, detail)
+        return start_drain(falling_asleep(world), StopReason.IDLE, detail)
     if record.phase is Phase.DEGRADED and world.in_phase > limits.boot_timeout:
         detail = f"its model has not answered for {duration(world.in_phase)}"
         return world.stop(StopReason.BOOT_TIMEOUT, detail)

@@ -61,6 +61,11 @@ _HINTS = {
 }
 
 
+def may_pass(verdict: Verdict) -> bool:
+    """Whether it failed for something that mends itself, rather than a person must."""
+    return verdict.exit_code in {_NO_CAPACITY, _UNREACHABLE}
+
+
 def may_try_again(record: PodRecord, world: World) -> bool:
     """Whether another pod may be rented for the same ``up`` after this one has ended."""
     is_worth = record.reason in WORTH_ANOTHER

@@ -12,12 +12,21 @@ from typing import Any, Final
 
 from podman_llm.core.budget import NO_CAPS, NOTHING_SPENT, Caps, Spent
 from podman_llm.core.deeds import Deed, Nothing
+from podman_llm.core.demand import NO_DEMAND, Demand
 from podman_llm.core.guard import Heard, warning
 from podman_llm.core.lease import Traffic, pod_time
 from podman_llm.core.listing import ListView
 from podman_llm.core.moves import advance
 from podman_llm.core.notices import Notice
-from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, StopReason, Waiting
+from podman_llm.core.pod import (
+    Candidate,
+    ClockReading,
+    Phase,
+    PodRecord,
+    Sleep,
+    StopReason,
+    Waiting,
+)
 from podman_llm.core.sight import Sight
 from podman_llm.core.wording import duration, progress
 
@@ -46,6 +55,7 @@ class Limits:
     poll: float
     caps: Caps = NO_CAPS
     require_guard: bool = True
+    wake: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ class Book:
     was lost: pods of ours found now are taken over instead of ended. ``quarantine_until`` (wall)
     forbids creating, because a request of that lost past may still turn into a pod. ``orphan_at``
     is when a pod of ours without a record was last seen. ``notices`` are the warnings given.
+    ``sleep`` is set while requests may bring the pod up again, until one is ready.
     """
 
     record: PodRecord | None = None
@@ -91,11 +102,15 @@ class Book:
     quarantine_until: float | None = None
     orphan_at: float | None = None
     notices: tuple[Notice, ...] = ()
+    sleep: Sleep | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """``wait`` is seconds until the next tick, ``strikes`` the bad answers in a row so far."""
+    """``wait`` is seconds until the next tick, ``strikes`` the bad answers in a row so far.
+
+    ``heeds_demand``: new demand is a reason not to wait that long.
+    """
 
     book: Book
     deed: Deed
@@ -103,6 +118,7 @@ class Decision:
     wait: float
     strikes: int = 0
     is_settled: bool = False
+    heeds_demand: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +132,7 @@ class World:
     been no valid list. ``spent`` is what all pods but the record's cost, None if it is unknown.
     ``is_guarded`` says whether pods made now carry a guard; ``heard`` is what the logs of the
     record's pod told, None when they were not read. ``cold`` are places to avoid for now.
+    ``demand`` is what requests ask of a pod that sleeps.
     """
 
     reading: ClockReading
@@ -134,6 +151,7 @@ class World:
     is_guarded: bool = False
     heard: Heard | None = None
     cold: tuple[Candidate, ...] = ()
+    demand: Demand = NO_DEMAND
 
     @property
     def record(self) -> PodRecord:

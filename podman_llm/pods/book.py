@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from podman_llm.core.lease import retold
 from podman_llm.core.listing import ListView
 from podman_llm.core.pod import ClockReading, Phase, PodRecord
 from podman_llm.core.rebuild import after_restart
@@ -29,6 +30,9 @@ def restored(loaded: Loaded, reading: ClockReading, *, quarantine: float) -> Pod
             quarantine_until=until,
             last_nonempty_list_at=reading.wall,
         )
+    if state.current and state.sleep:
+        began = retold(state.sleep.lease_began, state.current, reading)
+        state = replace(state, sleep=replace(state.sleep, lease_began=began))
     if state.current is None or not state.current.is_open:
         return state
     is_older = loaded.origin == "previous"
@@ -45,6 +49,7 @@ def book_of(state: PodState) -> Book:
         quarantine_until=state.quarantine_until,
         orphan_at=state.orphan_at,
         notices=state.notices,
+        sleep=state.sleep,
     )
 
 
@@ -60,6 +65,7 @@ def with_book(state: PodState, book: Book) -> PodState:
         quarantine_until=book.quarantine_until,
         orphan_at=book.orphan_at,
         notices=book.notices,
+        sleep=book.sleep,
     )
 
 

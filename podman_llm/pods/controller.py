@@ -14,6 +14,7 @@ from typing import Final
 from podman_llm.config.models import Settings
 from podman_llm.core.budget import Caps
 from podman_llm.core.cooling import cooling
+from podman_llm.core.demand import Demand
 from podman_llm.core.lease import Traffic, pod_time
 from podman_llm.core.lifecycle import conclude, decide
 from podman_llm.core.listing import orphans
@@ -47,19 +48,20 @@ class Tick:
     """What one tick says: a sentence for people, and when to come again.
 
     ``settled`` means that nothing is open, nothing is owed, and what is desired is reached or has
-    failed for good.
+    failed for good. ``heeds_demand``: what requests ask of a sleeping pod is a reason to come sooner.
     """
 
     note: str
     wait_seconds: float
     settled: bool
+    heeds_demand: bool = False
 
 
 class Controller:
     """The one writer of the pod's state; its user holds the controller's lock.
 
     ``token`` gives that many random lower-case letters and digits. ``activity`` tells what the
-    proxy's workers do. ``accounts`` keeps the ledger, ``announce`` tells a person something once.
+    proxy's workers do, ``demand`` what their requests ask of a pod that sleeps. ``accounts`` keeps the ledger, ``announce`` tells a person something once.
     Between ticks it remembers only hints, such as how often a probe failed in a row; losing them
     delays, and decides nothing.
     """
@@ -75,6 +77,7 @@ class Controller:
         token: Callable[[int], str],
         planner: Planner,
         activity: Callable[[], ActivitySummary],
+        demand: Callable[[], Demand],
         accounts: Accounts,
         announce: Callable[[Notice, PodRecord], None],
     ) -> None:
@@ -84,6 +87,7 @@ class Controller:
         self._clock = clock
         self._token = token
         self._activity = activity
+        self._demand = demand
         self._accounts = accounts
         self._announce = announce
         self._observer = Observer(provider, clock)
@@ -113,7 +117,8 @@ class Controller:
         self._accounts.keep(self._state, self._now(self._state))
         unknown = [self._accounts.problem] if self._accounts.problem else []
         note = "; ".join((decision.note, *swept, *unknown))
-        return Tick(note, decision.wait, decision.is_settled and not swept)
+        is_settled = decision.is_settled and not swept
+        return Tick(note, decision.wait, is_settled, decision.heeds_demand)
 
     def _load(self, settings: Settings) -> PodState:
         loaded = self._store.load()
@@ -140,6 +145,7 @@ class Controller:
             is_guarded=self._provider.guarded,
             heard=look.heard,
             cold=self._cold(state),
+            demand=self._demand(),
         )
 
     def _cold(self, state: PodState) -> tuple[Candidate, ...]:
@@ -246,6 +252,7 @@ def limits_of(settings: Settings) -> Limits:
         quarantine=provider.quarantine_seconds,
         poll=settings.poll_interval_seconds,
         require_guard=pod.require_guard,
+        wake=settings.routing.wake,
         caps=caps_of(settings),
     )
 

@@ -22,6 +22,7 @@ from podman_llm.proxy.attempts import Attempts
 from podman_llm.proxy.backends import Backend
 from podman_llm.proxy.boarding import Boarding
 from podman_llm.proxy.circuits import Circuits
+from podman_llm.proxy.demands import Demands
 from podman_llm.proxy.handlers import Handlers
 from podman_llm.proxy.middleware import Boundary, Gate
 from podman_llm.proxy.pipeline import Pipeline
@@ -47,6 +48,7 @@ def build_app(
     clock: Clock,
     request_ids: Callable[[], str],
     activity: Activity,
+    demands: Demands,
     state_view: StateView,
     chance: Callable[[], float],
     backends: Sequence[Backend] = (),
@@ -66,6 +68,7 @@ def build_app(
         backends=backends,
         clock=clock,
         activity=activity,
+        demands=demands,
         chance=chance,
         keeps_credentials=not gate.has_keys,
     )
@@ -87,6 +90,7 @@ def build_app(
         way.pipeline,
         Questions(settings),
         max_body_bytes=settings.proxy.max_body_bytes,
+        pods_names=(settings.modelStoreId, _ALIAS),
         other_names=_other_names(settings.fallback),
     )
     app.add_routes(_routes(admin, handlers, is_profiled=settings.enable_profiling))
@@ -127,6 +131,7 @@ def _make_way(
     backends: Sequence[Backend],
     clock: Clock,
     activity: Activity,
+    demands: Demands,
     chance: Callable[[], float],
     keeps_credentials: bool,
 ) -> _Way:
@@ -162,6 +167,7 @@ def _make_way(
         roster=roster,
         boarding=boarding,
         activity=activity,
+        demands=demands,
         routing=routing,
         clock=clock,
     )

@@ -19,7 +19,8 @@ _LONGEST_SESSION: Final = 256
 class Handlers:
     """Everything that is meant for the upstream.
 
-    ``other_names`` are the models that fallbacks answer for.
+    ``pods_names`` are the models of the pod as far as they are known before there is one,
+    ``other_names`` those that fallbacks answer for.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class Handlers:
         questions: Questions,
         *,
         max_body_bytes: int,
+        pods_names: tuple[str, ...],
         other_names: tuple[str, ...],
     ) -> None:
         self._pipeline = pipeline
         self._questions = questions
         self._max_body_bytes = max_body_bytes
+        self._pods_names = pods_names
         self._other_names = other_names
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -51,7 +54,9 @@ class Handlers:
 
     def _names_while_waiting(self, request: web.Request) -> tuple[str, ...]:
         target = request[MARKS].target
-        names = (*target.served_names, *self._other_names) if target.url is None else ()
+        if target.url is not None:
+            return ()
+        names = (*(target.served_names or self._pods_names), *self._other_names)
         return tuple(dict.fromkeys(names))
 
     async def _read(self, request: web.Request) -> bytes:

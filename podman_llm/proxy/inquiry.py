@@ -47,6 +47,8 @@ _CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
 _FOR_OTHERS: Final = ("accept", "content-type")
 # Looking whether it is there is no use of the pod, and must not keep it from being idle.
 _PROBING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+# The others say that they can do without the pod, or want it only if it is there.
+_WAKING: Final = frozenset({Policy.AUTO, Policy.HOLD})
 
 
 def asked_policy(headers: Mapping[str, str], default: Policy) -> Policy:
@@ -99,6 +101,22 @@ class Inquiry:
     def is_probe(self) -> bool:
         """Whether it only looks."""
         return self.method in _PROBING
+
+    @property
+    def wakes(self) -> bool:
+        """Whether a pod that sleeps should come for it: it could be asked, and may be waited for.
+
+        A name that the pod does not serve would only find out that it is unknown there.
+        """
+        target, model = self.target, self.ask.question.needs.model
+        return (
+            bool(target.wakes)
+            and self.method == hdrs.METH_POST
+            and self.ask.route.endpoint is not None
+            and self.policy in _WAKING
+            and not self.ask.directives.only_if_cached
+            and (not model or model in target.served_names)
+        )
 
     def to_pod(self, *, keeps_credentials: bool) -> Call:
         """The request as it came, with the pod's key.

@@ -21,6 +21,7 @@ from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.asking import Asking
 from podman_llm.proxy.attempts import Won, won_before
 from podman_llm.proxy.boarding import Boarding
+from podman_llm.proxy.demands import Demands
 from podman_llm.proxy.envelope import Refusal
 from podman_llm.proxy.inquiry import Inquiry, asked_ceiling, asked_policy
 from podman_llm.proxy.middleware import MARKS, Marks
@@ -48,6 +49,7 @@ class Pipeline:
         roster: Roster,
         boarding: Boarding,
         activity: Activity,
+        demands: Demands,
         routing: RoutingSettings,
         clock: Clock,
     ) -> None:
@@ -56,6 +58,7 @@ class Pipeline:
         self._roster = roster
         self._boarding = boarding
         self._activity = activity
+        self._demands = demands
         self._routing = routing
         most = routing.max_usd_per_request
         self._ceiling = None if most is None else micros(most)
@@ -83,6 +86,8 @@ class Pipeline:
         )
         if seconds := self._roster.hold_seconds(inquiry):
             return await self._answer_late(request, inquiry, seconds)
+        if inquiry.wakes:
+            self._demands.ask()
         with contextlib.closing(await self._open(inquiry)) as won:
             return await self._relay(request, won)
 
@@ -151,7 +156,10 @@ class Pipeline:
             return await self._relay(request, won, patience.response)
 
     async def _open_late(self, request: web.Request, inquiry: Inquiry, seconds: float) -> Won:
-        target = request[MARKS].target = await self._roster.wait_for_pod(seconds)
+        with self._demands.hold() if inquiry.wakes else contextlib.nullcontext():
+            target = request[MARKS].target = await self._roster.wait_for_pod(seconds)
+        if inquiry.wakes and target.url is None:
+            self._demands.ask()
         key = self._shelf.key(inquiry.ask, target.model_tag)  # it may have other weights now
         return await self._open(replace(inquiry, target=target, key=key))
 

@@ -30,7 +30,7 @@ class Question:
     """What matters of a body. ``key`` is None where no answer to it is looked up or kept.
 
     ``sizes`` are those of the texts of embeddings, one for each of ``key.items``. ``needs`` are
-    read only where there are fallbacks to choose from.
+    read only where somebody goes by them: fallbacks to choose from, or a pod that may be woken.
     """
 
     key: CacheKey | None = None
@@ -65,7 +65,7 @@ class Questions:
         self._volatile: tuple[re.Pattern[str], ...] = compile_volatile(
             settings.cache.volatile_patterns
         )
-        self._has_fallbacks = bool(settings.fallback.backends)
+        self._reads_needs = bool(settings.fallback.backends) or settings.routing.wake
         self._known: OrderedDict[bytes, Question] = OrderedDict()
 
     async def read(self, body: bytes, endpoint: Endpoint, query: str) -> Question:
@@ -92,7 +92,7 @@ class Questions:
             wants_usage=asks_usage_chunk(document),
             choices=choices_asked(endpoint, document),
             sizes=tuple(map(len, texts)),
-            needs=needs_of(endpoint, document) if self._has_fallbacks else NO_NEEDS,
+            needs=needs_of(endpoint, document) if self._reads_needs else NO_NEEDS,
         )
 
     def _key(

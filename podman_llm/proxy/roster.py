@@ -88,7 +88,9 @@ class Roster:
 
     async def _until_it_came(self) -> None:
         # The record is a file that another process replaces: there is nothing to be woken by.
-        while (target := self._targets.snapshot()).url is None and target.is_coming:  # noqa: ASYNC110 - as said
+        while (target := self._targets.snapshot()).url is None and (  # noqa: ASYNC110 - as said
+            target.is_coming or target.wakes
+        ):
             await asyncio.sleep(_LOOK_SECONDS)
 
     def seen(self) -> Target:
@@ -122,8 +124,8 @@ class Roster:
         if target.url is None:
             return PodView(
                 is_ready=False,
-                is_coming=target.is_coming,
-                message=target.message,
+                is_coming=target.is_coming or inquiry.wakes,
+                message=target.wakes if inquiry.wakes else target.message,
                 retry_after=target.retry_after,
             )
         self._circuits.meet_pod(target.served_by)

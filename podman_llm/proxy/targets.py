@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from podman_llm.core.pod import Phase, PodRecord
+from podman_llm.core.pod import Phase, PodRecord, Sleep, StopReason
 from podman_llm.errors import StateError
 from podman_llm.host.clock import Clock
 from podman_llm.state.owner import Owner, load_owner, pod_key
@@ -30,6 +31,8 @@ class Target:
     weights; empty means unknown, so that nothing is looked up under it. ``served_names`` are the
     model names that will be served, for an editor that asks before the pod can tell. ``deadline``
     is wall seconds. ``is_coming``: it will be ready, if all goes well; worth waiting for.
+    ``wakes``: it sleeps, or is being woken for as long as somebody wants it; this is then what to
+    tell a request that does. Empty where no request makes it come.
     """
 
     pod_state: str
@@ -42,6 +45,7 @@ class Target:
     retry_after: int
     served_names: tuple[str, ...] = ()
     is_coming: bool = False
+    wakes: str = ""
 
     @property
     def is_rented(self) -> bool:
@@ -122,6 +126,8 @@ class RecordTargets:
             return _fixed(_failed(state)) if state and state.failure else _describe_nothing
         if record.phase is Phase.READY and record.endpoint:
             return _fixed(_serving(record, self._key(record)))
+        if state.sleep and not state.sleep.why_not:
+            return _sleeping(record, state.sleep)
         if not record.is_open and state.failure:
             return _fixed(replace(_waiting(record, 0), message=_failure_message(state)))
         return lambda now: _waiting(record, now)
@@ -190,9 +196,30 @@ _DOING: Final = {
     Phase.VERIFYING: "being ended",
     Phase.LOST: "it disappeared without being asked to",
 }
+_GOES_FOR_GOOD: Final = frozenset(
+    {StopReason.USER, StopReason.EXPIRY, StopReason.IDLE, StopReason.BUDGET}
+)
 _COMING_UP: Final = frozenset(
     {Phase.INTENT, Phase.SENT, Phase.UNRESOLVED, Phase.PROVISIONING, Phase.BOOTING, Phase.READY}
 )
+
+
+def _sleeping(record: PodRecord, sleep: Sleep) -> Callable[[float], Target]:
+    """It was ended for idleness: who wants it makes it come, also while it is still being ended."""
+
+    def describe(now: float) -> Target:
+        waiting = _waiting(record, now)
+        if waiting.is_coming:
+            return replace(waiting, wakes=waiting.message)
+        doing = f" ({_DOING[record.phase]})" if record.is_open else ""
+        return replace(
+            waiting,
+            message=f"The pod sleeps{doing}; a request for it starts it.",
+            wakes=f"The pod sleeps{doing}; it is being started for this request.",
+            retry_after=max(_STARTING_SECONDS, math.ceil(sleep.cold_start)),
+        )
+
+    return describe
 
 
 def _waiting(record: PodRecord, now: float) -> Target:
@@ -202,6 +229,8 @@ def _waiting(record: PodRecord, now: float) -> Target:
     if not record.is_open:
         why = f" ({record.reason})" if record.reason else ""
         message = f"The pod is {record.phase}{why}; {_START_HINT}."
+    elif record.reason in _GOES_FOR_GOOD:
+        message = f"The pod is {record.phase} ({_DOING[record.phase]}); {_START_HINT}."
     else:
         since = f", {max(0, now - record.intent.wall):.0f} s so far" if is_coming else ""
         doing = f"({_DOING[record.phase]}){since}"

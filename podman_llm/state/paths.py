@@ -62,6 +62,11 @@ class StatePaths:
         return self.root / "activity"
 
     @property
+    def demand_dir(self) -> Path:
+        """One file per proxy worker: what its requests ask of a pod that sleeps."""
+        return self.root / "demand"
+
+    @property
     def catalog(self) -> Path:
         """The last good catalog of models and GPUs."""
         return self.root / "catalog.json"
@@ -89,7 +94,8 @@ class StatePaths:
                 made. Who can swap these files can make us end, or keep paying for, a pod.
         """
         try:
-            for directory in (self.root, self.activity_dir, self.daemon_log.parent):
+            below = (self.activity_dir, self.demand_dir, self.daemon_log.parent)
+            for directory in (self.root, *below):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _refuse_shared(directory)
         except OSError as err:

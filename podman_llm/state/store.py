@@ -17,7 +17,7 @@ from typing import Final, Literal
 from pydantic import TypeAdapter
 
 from podman_llm.core.notices import Notice
-from podman_llm.core.pod import PodRecord, Waiting
+from podman_llm.core.pod import PodRecord, Sleep, Waiting
 from podman_llm.errors import StateError
 from podman_llm.host import files
 from podman_llm.host.clock import Clock
@@ -52,6 +52,7 @@ class PodState:
     be had. ``is_rebuilding`` means that the past was lost and pods of ours found now are taken
     over. ``orphan_at`` is when a pod of ours that is in no record was last seen. ``notices`` are
     the warnings given, oldest first. ``balance`` is the account's in USD as read at ``balance_at``.
+    ``sleep`` is set while requests may bring the pod up again.
     """
 
     current: PodRecord | None = None
@@ -66,6 +67,7 @@ class PodState:
     notices: tuple[Notice, ...] = ()
     balance: float | None = None
     balance_at: float | None = None
+    sleep: Sleep | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any
 
 from podman_llm.config.models import Settings
+from podman_llm.core.demand import NO_DEMAND, Demand
 from podman_llm.core.pod import Candidate, Phase, PodRecord, PodSpec
 from podman_llm.errors import PodmanLLMError
 from podman_llm.pods.accounts import Accounts
@@ -120,6 +121,7 @@ class House:
         self.fuse = Fuse()
         self.store: Any = MemoryStore(self.fuse)
         self.activity = QUIET
+        self.demand = NO_DEMAND
         self.candidates: tuple[Candidate, ...] = (L4, L40S)
         self.plan_errors: list[PodmanLLMError] = []
         self.plans = 0
@@ -149,6 +151,7 @@ class House:
             token=lambda length: f"{next(self._tokens):0{length}d}",
             planner=self._plan,
             activity=lambda: self.activity,
+            demand=lambda: self.demand,
             accounts=Accounts(wire, OWNER.id, lambda: self.ledger),
             announce=lambda notice, _: self.told.append(notice.text),
         )
@@ -178,6 +181,10 @@ class House:
     def extend(self, seconds: float) -> None:
         assert self.desired
         self.desired = self.desired.model_copy(update={"extended_seconds": seconds})
+
+    def ask(self) -> None:
+        """A request wants the pod and goes on without it."""
+        self.demand = Demand(asked_at=self.clock.wall())
 
     def _wish(self, **fields: Any) -> None:
         self.desired = Desired(settings={}, requested_at=self.clock.wall(), **fields)

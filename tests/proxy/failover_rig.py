@@ -17,6 +17,7 @@ from podman_llm.cache.memory import MemoryCache
 from podman_llm.config.models import Settings
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.app import build_app
+from podman_llm.proxy.demands import Demands
 from podman_llm.proxy.backends import backend_of
 from podman_llm.proxy.server import serve
 from podman_llm.proxy.targets import FixedTarget, Target
@@ -190,6 +191,7 @@ def _app(
         clock=clock,
         request_ids=lambda: f"req-{next(ids)}",
         activity=activity,
+        demands=Demands(slot=0, clock=clock),
         state_view=lambda: summarise([activity.snapshot()], is_alive=lambda _pid: True),
         chance=lambda: 0.5,
     )

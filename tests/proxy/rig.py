@@ -18,6 +18,7 @@ from podman_llm.config.models import Settings
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.app import build_app
 from podman_llm.proxy.backends import Backend
+from podman_llm.proxy.demands import Demands
 from podman_llm.proxy.server import serve
 from podman_llm.proxy.targets import FixedTarget, Target
 from podman_llm.state.activity import summarise
@@ -260,6 +261,7 @@ async def proxy(
     await upstream.start()
     clock = FakeClock()
     activity = Activity(slot=0, pid=1, clock=clock)
+    demands = Demands(slot=0, clock=clock)
     fixed = FixedTarget(upstream.url).snapshot()
     targets = StaticTargets(replace(fixed, **(target or {})))
     cache = MemoryCache(max_entries=100, max_bytes=100_000_000) if cached else None
@@ -274,6 +276,7 @@ async def proxy(
         clock=clock,
         request_ids=lambda: f"req-{next(ids)}",
         activity=activity,
+        demands=demands,
         chance=lambda: 0.5,
         state_view=lambda: summarise([activity.snapshot()], is_alive=lambda _pid: True),
     )
@@ -284,7 +287,7 @@ async def proxy(
     async with aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{port}"
         try:
-            yield Rig(url, port, upstream, cache, activity, clock, session, targets)
+            yield Rig(url, port, upstream, cache, activity, clock, session, targets, demands)
         finally:
             stop.set()
             await serving
