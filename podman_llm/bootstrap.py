@@ -33,8 +33,8 @@ from podman_llm.config.systemd import take_unit_environment
 from podman_llm.errors import ConfigError
 from podman_llm.host.clock import SystemClock
 from podman_llm.host.process import is_alive
-from podman_llm.state.activity import ActivitySummary, load_activities, save_activity, summarise
-from podman_llm.state.demand import load_demand, save_demand
+from podman_llm.state.activity import ActivitySummary, load_activities, summarise
+from podman_llm.state.demand import load_demand
 from podman_llm.state.double import DEMO_KEY, load_double
 from podman_llm.state.paths import StatePaths
 
@@ -262,10 +262,10 @@ def _serve(
     tls = _tls(settings)
 
     async def main() -> None:
-        from podman_llm.proxy.activity import keep_written
         from podman_llm.proxy.app import build_app
-        from podman_llm.proxy.demands import Demands, keep_told
+        from podman_llm.proxy.demands import Demands
         from podman_llm.proxy.server import serve
+        from podman_llm.proxy.telling import telling
         from podman_llm.upstreams.openai import OpenAIUpstream
 
         proxy = settings.proxy
@@ -291,12 +291,7 @@ def _serve(
             chance=secrets.SystemRandom().random,
         )
         activity.cache_problem = problem
-        tellers = (
-            keep_written(activity, lambda now: save_activity(paths, now)),
-            keep_told(demands, lambda now: save_demand(paths, now)),
-        ) if paths else ()
-        tells = [asyncio.create_task(teller) for teller in tellers]
-        try:
+        async with telling(activity, demands, paths):
             await serve(
                 app,
                 sock,
@@ -304,10 +299,6 @@ def _serve(
                 drain_seconds=proxy.drain_seconds,
                 lifeline_fd=lifeline_fd,
             )
-        finally:
-            for task in tells:
-                task.cancel()
-            await asyncio.gather(*tells, return_exceptions=True)
 
     asyncio.run(main())
 

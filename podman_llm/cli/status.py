@@ -47,9 +47,24 @@ def render(view: View) -> list[str]:
     rows = [("State", view.phase.value if view.phase else "ABSENT"), ("Doing", view.note)]
     if view.failure:
         rows.append(("Failed", view.failure.message))
+    rows += _sleep_rows(view)
     rows += _pod_rows(view)
     rows += _proxy_rows(view)
     return [f"{name:<9} {text}" for name, text in rows]
+
+
+def _sleep_rows(view: View) -> list[tuple[str, str]]:
+    sleep = view.sleep
+    if sleep is None:
+        return []
+    lasts = format_duration(view.now - sleep.since)
+    if sleep.why_not:
+        told = f"no request wakes it: {sleep.why_not}"
+    elif view.daemon is None:
+        told = "no daemon runs that could wake it; `podman-llm up` does"
+    else:
+        told = f"a request wakes it, in about {format_duration(sleep.cold_start)}"
+    return [("Asleep", f"for {lasts}; {told}")]
 
 
 def _pod_rows(view: View) -> list[tuple[str, str]]:

@@ -26,6 +26,7 @@ _RUNNING = frozenset({Phase.BOOTING, Phase.READY, Phase.DEGRADED})
 @click.command()
 @click.option("--for", "runtime", type=Duration(), help="End the pod after this long, e.g. 4h.")
 @click.option("--idle", type=Duration(), help="End it after this long without requests; 0: never.")
+@click.option("--wake/--no-wake", default=None, help="Let a request start it again after that.")
 @click.option("--gpu", multiple=True, help="GPU id, or auto; several in order of preference.")
 @click.option("--model", help="Catalog id or Hugging Face org/name.")
 @click.option("--max-price", type=float, help="Ceiling in USD per hour.")
@@ -68,6 +69,7 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
     flags = {
         "runtime_seconds": options["runtime"],
         "pod.idle_seconds": options["idle"],
+        "routing.wake": options["wake"],
         "gpu_type_id": _gpus(options["gpu"]),
         "modelStoreId": options["model"],
         "pod.max_price_per_hour": options["max_price"],
@@ -224,11 +226,20 @@ def _conclude(
         f"${record.cost_per_hour:.2f}/h, ends in {left} (`podman-llm extend 1h`).\n"
     )
     context.echo("\n".join(connect.lines(settings, record)))
+    if idle := settings.pod.idle_seconds:
+        context.echo(f"\n  {_idle_line(idle, wakes=settings.routing.wake)}")
     for notice in view.notices:
         context.echo(f"\n  Note: {notice.text}.")
     for problem in view.cache_problems:
         context.echo(f"\n  Served without a cache: {problem}")
     context.echo("\n  `podman-llm status` shows cost and hits; `podman-llm --shutdown` ends all.")
+
+
+def _idle_line(idle: float, *, wakes: bool) -> str:
+    after = f"After {format_duration(idle)} without requests"
+    if wakes:
+        return f"{after} it sleeps, which costs nothing; a request starts it again."
+    return f"{after} it is ended (`--wake` lets a request start it again)."
 
 
 def _explain_absence(paths: StatePaths, view: View) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from podman_llm.core.notices import Notice
-from podman_llm.core.pod import MAY_BILL, Phase, PodRecord
+from podman_llm.core.pod import MAY_BILL, Phase, PodRecord, Sleep
 from podman_llm.errors import StateError
 from podman_llm.host.process import is_alive
 from podman_llm.state.activity import ActivitySummary, load_activities, summarise
@@ -92,6 +92,13 @@ class View:
         return self.state.balance if self.state else None
 
     @property
+    def sleep(self) -> Sleep | None:
+        """How the pod sleeps, from its end for idleness until it is asked for again."""
+        if self.state is None or self.record is None or self.record.is_open:
+            return None
+        return self.state.sleep
+
+    @property
     def is_told(self) -> bool:
         """Whether somebody says what goes on; before the daemon's first turn nobody does."""
         return self.daemon is not None or bool(self.problem)
@@ -148,6 +155,12 @@ def _view(paths: StatePaths, now: float, state: PodState | None, *, problem: str
     )
 
 
+def _sleep_as_json(sleep: Sleep | None) -> dict[str, Any] | None:
+    if sleep is None:
+        return None
+    return {"since": sleep.since, "wakes": not sleep.why_not, "why_not": sleep.why_not}
+
+
 def as_json(view: View) -> dict[str, Any]:
     """The stable shape of ``status --json``; times are wall seconds, money is USD."""
     record, daemon = view.record, view.daemon
@@ -170,6 +183,7 @@ def as_json(view: View) -> dict[str, Any]:
         "cost_per_hour": record.cost_per_hour if record and view.is_billing else 0.0,
         "spent": round(view.spent, 6),
         "is_billing": view.is_billing,
+        "sleep": _sleep_as_json(view.sleep),
         "reason": record.reason.value if record and record.reason else None,
         "evidence": asdict(record.evidence) if record and record.evidence else None,
         "requests": view.activity.requests,

@@ -42,7 +42,8 @@ def _ready(world: World) -> Decision:
     note = (
         f"the model answers, {took} after it was asked for" if first else "the model answers again"
     )
-    return world.moved(Phase.READY, note, ready_at=ready_at, restarts=0).stay(note, READY_POLL)
+    awake = world.moved(Phase.READY, note, ready_at=ready_at, restarts=0).remember(sleep=None)
+    return awake.stay(note, READY_POLL)
 
 
 def _conclude_ready(world: World, readiness: Readiness) -> Decision:

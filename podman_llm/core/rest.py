@@ -27,18 +27,13 @@ def decide_rest(world: World) -> Decision:
     # 2. A pod in no record is to be kept: one that was named, or whatever outlived a lost past.
     if takeover := _taking_over(world):
         return takeover
-    # 3. It was ended for idleness, and a request may bring it up again.
-    if world.book.sleep and (_has_served(world) or _verdict_text(world)):
-        return _sleep(known(world))
-    # 4. This wish has had its pod, or its verdict.
-    if verdict := _verdict_text(world):
-        return _settle(world, f"failed: {verdict}")
-    if _has_served(world):
-        return _settle(world, f"{_last_words(world)}; `podman-llm up` starts a new one")
-    # 5. Nothing is free yet.
+    # 3. This wish has had its pod, or its verdict.
+    if over := _over(world):
+        return over
+    # 4. Nothing is free yet.
     if (waiting := world.book.waiting) and (left := remaining(world)) > 0:
         return _say(world, waiting_line(world, waiting), min(left, world.limits.poll))
-    # 6. A pod is due.
+    # 5. A pod is due.
     return _say(world, "working out what to rent", 0.0, MakePlan())
 
 
@@ -55,7 +50,8 @@ def conclude_plan(world: World, outcome: Planned | PlanFailed) -> Decision:
         verdict=None,
         waiting=replace(waiting, has_plan=True) if waiting else None,
     )
-    note = f"{len(outcome.candidates)} places to ask, first {place(intent.candidate)}"
+    why = "woken by a request: " if world.book.sleep else ""
+    note = f"{why}{len(outcome.candidates)} places to ask, first {place(intent.candidate)}"
     return settled.stay(note, 0.0)
 
 
@@ -83,6 +79,20 @@ def _owed(world: World) -> float:
         orphan + world.limits.settle if orphan is not None else 0.0,
     )
     return until - world.reading.wall
+
+
+# Over ------------------------------------------------------------------------------------------
+
+
+def _over(world: World) -> Decision | None:
+    verdict = _verdict_text(world)
+    if not (verdict or _has_served(world)):
+        return None
+    if world.book.sleep:
+        return _sleep(known(world))
+    if verdict:
+        return _settle(world, f"failed: {verdict}")
+    return _settle(world, f"{_last_words(world)}; `podman-llm up` starts a new one")
 
 
 # Asleep ----------------------------------------------------------------------------------------

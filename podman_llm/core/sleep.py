@@ -19,8 +19,6 @@ from podman_llm.core.world import World
 RETRY_PAUSE: Final = 60.0
 """Seconds after waking has failed until a request may try again."""
 
-_AWAKE: Final = frozenset({Phase.READY, Phase.DEGRADED})
-
 
 def falling_asleep(world: World) -> World:
     """The world in which the record's pod is about to be ended for idleness."""
@@ -38,21 +36,17 @@ def falling_asleep(world: World) -> World:
 
 
 def as_wished(world: World) -> World:
-    """The world without a sleep that is over, or that the person's wish has ended."""
-    sleep, wish, record = world.book.sleep, world.wish, world.book.record
-    if sleep is None:
+    """The world without a sleep that the person's wish has ended."""
+    sleep, wish = world.book.sleep, world.wish
+    if sleep is None or (wish.is_up and sleep.generation == wish.generation):
         return world
-    is_of_wish = wish.is_up and sleep.generation == wish.generation and world.limits.wake
-    is_over = record is not None and record.phase in _AWAKE
-    return world if is_of_wish and not is_over else world.remember(sleep=None)
+    return world.remember(sleep=None)
 
 
 def is_called(world: World) -> bool:
     """Whether a request wants the pod that did not want it before it slept."""
     sleep = world.book.sleep
-    return sleep is not None and world.demand.is_pressing(
-        since=sleep.since, now=world.reading.wall
-    )
+    return sleep is not None and world.demand.is_pressing(since=sleep.since, now=world.reading.wall)
 
 
 def why_not(world: World) -> str:
@@ -64,11 +58,9 @@ def why_not(world: World) -> str:
         return f"waking it failed: {verdict.message}"
     if record.phase is Phase.DONE and record.reason is not StopReason.IDLE and not verdict:
         return f"it was ended ({record.reason})"
-    if (left := time_left(world, sleep.lease_began)) <= sleep.cold_start:
-        return (
-            f"{duration(left)} of the time asked for are left, "
-            f"and it takes {duration(sleep.cold_start)} to start"
-        )
+    if time_left(world, sleep.lease_began) <= sleep.cold_start:
+        took = duration(sleep.cold_start)
+        return f"less is left of the time asked for than it takes to start ({took})"
     return ""
 
 

@@ -48,7 +48,7 @@ class Tick:
     """What one tick says: a sentence for people, and when to come again.
 
     ``settled`` means that nothing is open, nothing is owed, and what is desired is reached or has
-    failed for good. ``heeds_demand``: what requests ask of a sleeping pod is a reason to come sooner.
+    failed for good. ``heeds_demand``: new demand for a sleeping pod is a reason to come sooner.
     """
 
     note: str
@@ -61,9 +61,9 @@ class Controller:
     """The one writer of the pod's state; its user holds the controller's lock.
 
     ``token`` gives that many random lower-case letters and digits. ``activity`` tells what the
-    proxy's workers do, ``demand`` what their requests ask of a pod that sleeps. ``accounts`` keeps the ledger, ``announce`` tells a person something once.
-    Between ticks it remembers only hints, such as how often a probe failed in a row; losing them
-    delays, and decides nothing.
+    proxy's workers do, ``demand`` what their requests ask of a pod that sleeps. ``accounts`` keeps
+    the ledger, ``announce`` tells a person something once. Between ticks it remembers only hints,
+    such as how often a probe failed in a row; losing them delays, and decides nothing.
     """
 
     def __init__(

@@ -7,13 +7,15 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from podman_llm.core.routing import MODELS, Route, locate, parse_cache_control
-from podman_llm.proxy.envelope import json_response
+from podman_llm.errors import UpstreamError
+from podman_llm.proxy.envelope import Refusal, json_response
 from podman_llm.proxy.middleware import MARKS
 from podman_llm.proxy.pipeline import Pipeline
 from podman_llm.proxy.questions import BLIND, Ask, Question, Questions
 
 # An id of a conversation is short; anything longer is not worth keeping with an answer.
 _LONGEST_SESSION: Final = 256
+_SERVER_ERROR: Final = 500
 
 
 class Handlers:
@@ -42,9 +44,10 @@ class Handlers:
         """Answer from the cache or the upstream; raises Refusal."""
         route = locate(request.rel_url.raw_path)
         if route.path == MODELS and request.method == hdrs.METH_GET:
-            names = self._names_while_waiting(request)
-            if names:
-                return _model_list(names)
+            return await self._list_models(request, route)
+        return await self._pass_on(request, route)
+
+    async def _pass_on(self, request: web.Request, route: Route) -> web.StreamResponse:
         body = await self._read(request)
         query = request.rel_url.raw_query_string
         question = BLIND
@@ -52,12 +55,17 @@ class Handlers:
             question = await self._questions.read(body, route.endpoint, query)
         return await self._pipeline.answer(request, _ask(request, route, query, body, question))
 
-    def _names_while_waiting(self, request: web.Request) -> tuple[str, ...]:
+    async def _list_models(self, request: web.Request, route: Route) -> web.StreamResponse:
+        """The pod's own list; the names that are known while it cannot tell."""
         target = request[MARKS].target
-        if target.url is not None:
-            return ()
-        names = (*(target.served_names or self._pods_names), *self._other_names)
-        return tuple(dict.fromkeys(names))
+        if target.url is None:
+            return _model_list((*(target.served_names or self._pods_names), *self._other_names))
+        try:
+            return await self._pass_on(request, route)
+        except (Refusal, UpstreamError) as err:
+            if err.status < _SERVER_ERROR or not target.served_names:
+                raise
+            return _model_list((*target.served_names, *self._other_names))
 
     async def _read(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > self._max_body_bytes:
@@ -84,6 +92,7 @@ def _ask(request: web.Request, route: Route, query: str, body: bytes, question: 
 def _model_list(names: tuple[str, ...]) -> web.Response:
     """The list that the pod will give, and whom others answer for, for "fetch models" meanwhile."""
     models = [
-        {"id": name, "object": "model", "created": 0, "owned_by": "podman-llm"} for name in names
+        {"id": name, "object": "model", "created": 0, "owned_by": "podman-llm"}
+        for name in dict.fromkeys(names)
     ]
     return json_response({"object": "list", "data": models})

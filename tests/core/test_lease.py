@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from podman_llm.core import lease
 from podman_llm.core.lease import Expiry, Traffic
-from podman_llm.core.pod import ClockReading, Phase, Transition
+from podman_llm.core.pod import ClockReading, Phase, StopReason, Transition
 from tests.core.worlds import QUIET, START, reading, record_in
 
 
@@ -151,3 +151,8 @@ def test_no_deadline_is_later_than_the_money_lasts() -> None:
 def test_a_pod_taken_over_has_no_cold_start_to_measure() -> None:
     old = record_in(Phase.READY, ready_at=START + 9060, taken_over_at=START + 9000)
     assert lease.idle_limit(old, 600) == 600
+
+
+def test_a_beginning_of_this_boot_needs_no_retelling() -> None:
+    record = record_in(Phase.DONE, reason=StopReason.IDLE)
+    assert lease.retold(reading(3), record, reading(900)) == reading(3)

@@ -17,8 +17,8 @@ from podman_llm.cache.memory import MemoryCache
 from podman_llm.config.models import Settings
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.app import build_app
-from podman_llm.proxy.demands import Demands
 from podman_llm.proxy.backends import backend_of
+from podman_llm.proxy.demands import Demands
 from podman_llm.proxy.server import serve
 from podman_llm.proxy.targets import FixedTarget, Target
 from podman_llm.state.activity import summarise

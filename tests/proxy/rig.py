@@ -181,6 +181,7 @@ class Rig:
     clock: FakeClock
     session: aiohttp.ClientSession
     targets: StaticTargets
+    demands: Demands
 
     def set_target(self, **changes: Any) -> None:
         """Let the pod be in another state."""

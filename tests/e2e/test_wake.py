@@ -1,0 +1,158 @@
+"""A pod that sleeps and is woken, as an editor and its person meet it: real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.machine import Cloud, Machine, eventually
+
+
+@dataclass
+class Said:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> str:
+        return str(json.loads(self.body)["error"]["message"])
+
+
+def ask(machine: Machine, text: str, *, policy: str = "auto", **more: Any) -> Said:
+    body = {"model": "podman-llm", "messages": [{"role": "user", "content": text}], **more}
+    return _said(
+        urllib.request.Request(
+            f"{machine.url}/chat/completions",
+            data=json.dumps(body | {"max_tokens": 8}).encode(),
+            headers={"Content-Type": "application/json", "X-Podman-LLM-Policy": policy},
+        )
+    )
+
+
+def _said(request: urllib.request.Request) -> Said:
+    try:
+        with urllib.request.urlopen(request, timeout=40) as answer:
+            return Said(answer.status, dict(answer.headers), answer.read())
+    except urllib.error.HTTPError as err:
+        return Said(err.code, dict(err.headers), err.read())
+
+
+def names(machine: Machine) -> list[str]:
+    said = _said(urllib.request.Request(f"{machine.url}/models"))
+    assert said.status == 200
+    return [model["id"] for model in json.loads(said.body)["data"]]
+
+
+def made(cloud: Cloud) -> int:
+    return len(cloud.bill()["pods"])
+
+
+def up(machine: Machine) -> None:
+    machine.run("up", "--idle", "1s", "--wake")
+
+
+def fall_asleep(machine: Machine) -> dict[str, Any]:
+    """Look often: a daemon does by itself every 15 s."""
+
+    def sleeps() -> dict[str, Any] | None:
+        status = machine.status()
+        if status["state"] == "READY":
+            os.kill(status["daemon_pid"], signal.SIGHUP)
+        return status if status["sleep"] else None
+
+    return dict(eventually(sleeps, seconds=40, what="a pod that sleeps"))
+
+
+@contextmanager
+def asking_all_the_while(machine: Machine) -> Iterator[None]:
+    stop = threading.Event()
+
+    def load(number: int) -> None:
+        count = 0
+        while not stop.is_set():
+            count += 1
+            try:
+                ask(machine, f"{number}: {count}?", stream=bool(number % 2))
+            except OSError:
+                stop.wait(0.02)
+
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_pod_sleeps_when_idle_and_one_comes_for_however_many_ask(
+    machine: Machine, cloud: Cloud
+) -> None:
+    up(machine)
+    served = names(machine)
+    first = ask(machine, "Remember this.")
+    assert first.status == 200
+    status = fall_asleep(machine)
+    assert (status["state"], status["reason"]) == ("DONE", "idle")
+    assert status["sleep"]["wakes"]
+    assert not status["is_billing"]
+    assert "a request wakes it" in machine.run("status").stdout
+    assert cloud.live() == []
+
+    # None of these wants a pod.
+    assert names(machine) == served
+    assert ask(machine, "Remember this.").headers["X-Cache"] == "HIT"
+    alone = ask(machine, "Else?", policy="fail")
+    assert alone.error == "podman-llm: The pod sleeps; a request for it starts it."
+    assert ask(machine, "Else?", policy="fallback").status == 503
+
+    with ThreadPoolExecutor(8) as clients:
+        asked = [
+            clients.submit(ask, machine, f"Number {number}?", stream=True) for number in range(8)
+        ]
+        answers = [one.result() for one in asked]
+    [pod_id] = cloud.live()
+    assert {answer.headers.get("X-Served-By") for answer in answers} == {f"pod/{pod_id}"}
+    assert all(answer.body.endswith(b"data: [DONE]\n\n") for answer in answers)
+    assert made(cloud) == 2
+    assert machine.status()["sleep"] is None
+    machine.run("--shutdown")
+    assert cloud.live() == []
+
+
+def test_who_cannot_wait_is_told_and_the_pod_comes_for_the_next(
+    machine: Machine, cloud: Cloud
+) -> None:
+    up(machine)
+    fall_asleep(machine)
+    told = ask(machine, "Now?")
+    assert told.status == 503
+    assert told.error == "podman-llm: The pod sleeps; it is being started for this request."
+    assert 1 <= int(told.headers["Retry-After"]) <= 60
+    eventually(lambda: ask(machine, "Now?").status == 200, what="the pod that was asked for")
+    assert made(cloud) == 2
+    machine.run("--shutdown")
+
+
+def test_a_shutdown_wins_over_whatever_keeps_asking(machine: Machine, cloud: Cloud) -> None:
+    up(machine)
+    fall_asleep(machine)
+    with asking_all_the_while(machine):
+        eventually(lambda: made(cloud) == 2, what="a pod that is woken")
+        machine.run("--shutdown")
+        assert cloud.live() == []
+    assert made(cloud) == 2
+    assert machine.status()["state"] == "DONE"
+    assert [process.pid for process in machine.processes()] == [cloud.process.pid]
