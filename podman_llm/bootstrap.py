@@ -264,6 +264,7 @@ def _serve(
     async def main() -> None:
         from podman_llm.proxy.app import build_app
         from podman_llm.proxy.demands import Demands
+        from podman_llm.proxy.orders import SharedOrders
         from podman_llm.proxy.server import serve
         from podman_llm.proxy.telling import telling
         from podman_llm.upstreams.openai import OpenAIUpstream
@@ -289,6 +290,7 @@ def _serve(
             demands=demands,
             state_view=lambda: _summary(activity, paths),
             chance=secrets.SystemRandom().random,
+            orders=SharedOrders(paths) if paths else None,
         )
         activity.cache_problem = problem
         async with telling(activity, demands, paths):

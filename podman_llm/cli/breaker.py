@@ -31,7 +31,7 @@ def breaker(ctx: click.Context) -> None:
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 @pass_context
 def status(context: Context, /, *, json_: bool = False) -> None:
-    """Show each circuit, and why it is open."""
+    """Show each circuit, and why it is open, as the worker sees it that takes the call."""
     _show(context, _ask(context, "GET", ""), json_=json_)
 
 
@@ -39,7 +39,7 @@ def status(context: Context, /, *, json_: bool = False) -> None:
 @click.argument("name")
 @pass_context
 def open_(context: Context, /, *, name: str) -> None:
-    """Send nothing to NAME (`pod` or a fallback) until it is closed by hand."""
+    """Send nothing to NAME (`pod` or a fallback) until it is closed by hand, restarts included."""
     _show(context, _ask(context, "POST", f"/{name}/open"), json_=False)
 
 

@@ -108,9 +108,18 @@ def _proxy_rows(view: View) -> list[tuple[str, str]]:
     if activity.fallbacks or activity.failed_attempts:
         told = f"{activity.fallbacks} answers, {activity.failed_attempts} failed attempts"
         rows.append(("Fallbacks", told))
-    for name, state in activity.circuits.items():
-        if state != "CLOSED":
-            rows.append(("Circuit", f"{name} is {state} (`podman-llm breaker` says why)"))
+    rows += _circuit_rows(view)
     problems = [worker.problem for worker in view.daemon.workers if worker.problem]
     problems += view.cache_problems
     return rows + [("Problem", problem) for problem in problems]
+
+
+def _circuit_rows(view: View) -> list[tuple[str, str]]:
+    rows = []
+    for name, state in view.activity.circuits.items():
+        if name in view.shut_by_hand:
+            back = f"`podman-llm breaker close {name}` lets it be asked again"
+            rows.append(("Circuit", f"{name} is shut by hand ({back})"))
+        elif state != "CLOSED":
+            rows.append(("Circuit", f"{name} is {state} (`podman-llm breaker` says why)"))
+    return rows

@@ -12,6 +12,7 @@ from podman_llm.host.process import is_alive
 from podman_llm.state.activity import ActivitySummary, load_activities, summarise
 from podman_llm.state.desired import Desired, load_desired
 from podman_llm.state.locks import is_held
+from podman_llm.state.orders import shut_by_hand
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, load_report
 from podman_llm.state.store import Failure, PodState, read_pod_state
@@ -22,6 +23,7 @@ class View:
     """One look at everything local. Times are wall seconds.
 
     ``problem`` says why the pod's state cannot be read, when it cannot: what runs is then unknown.
+    ``shut_by_hand`` are the upstreams that nobody asks by a person's order.
     """
 
     now: float
@@ -31,6 +33,7 @@ class View:
     activity: ActivitySummary
     cache_problems: tuple[str, ...] = ()
     problem: str = ""
+    shut_by_hand: tuple[str, ...] = ()
 
     @property
     def record(self) -> PodRecord | None:
@@ -152,6 +155,7 @@ def _view(paths: StatePaths, now: float, state: PodState | None, *, problem: str
             {one.cache_problem: None for one in activities if one.cache_problem and alive}
         ),
         problem=problem,
+        shut_by_hand=shut_by_hand(paths),
     )
 
 
@@ -194,6 +198,7 @@ def as_json(view: View) -> dict[str, Any]:
         "failed_attempts": view.activity.failed_attempts,
         "fallback_answers": view.activity.fallbacks,
         "circuits": dict(view.activity.circuits),
+        "shut_by_hand": list(view.shut_by_hand),
         "problems": list(view.cache_problems),
         "notices": [asdict(notice) for notice in view.notices],
         "balance": view.balance,

@@ -10,11 +10,13 @@ from aiohttp import hdrs, web
 
 from podman_llm.cache.base import Cache
 from podman_llm.config.models import Settings
+from podman_llm.errors import StateError
 from podman_llm.host.clock import Clock
 from podman_llm.proxy.circuits import Circuits
 from podman_llm.proxy.envelope import Refusal, json_response
 from podman_llm.proxy.metrics import Numbers
 from podman_llm.proxy.middleware import MARKS, Gate
+from podman_llm.proxy.orders import Obedience
 from podman_llm.state.activity import ActivitySummary
 from podman_llm.telemetry.metrics import PROMETHEUS_TYPE, prometheus_text
 
@@ -33,6 +35,7 @@ class Admin:
         cache: Cache | None,
         cache_problem: str,
         circuits: Circuits,
+        obedience: Obedience,
         clock: Clock,
         state_view: StateView,
     ) -> None:
@@ -41,6 +44,7 @@ class Admin:
         self._cache = cache
         self._cache_problem = cache_problem
         self._circuits = circuits
+        self._obedience = obedience
         self._clock = clock
         self._state_view = state_view
         self._started = clock.monotonic()
@@ -93,13 +97,16 @@ class Admin:
         return json_response(self._told())
 
     async def force(self, request: web.Request) -> web.Response:
-        """Open or close a circuit by hand; raises Refusal."""
+        """Open or close a circuit by hand, in all workers; raises Refusal."""
         name = request.match_info["name"]
         known = self._circuits.states()
         if name not in known:
             message = f"there is no upstream {name!r}; known are {', '.join(known)}."
             raise Refusal(404, message, code="no_such_upstream")
-        self._circuits.force(name, is_open=request.match_info["action"] == "open")
+        try:
+            await self._obedience.order(name, is_open=request.match_info["action"] == "open")
+        except StateError as err:
+            raise Refusal(500, f"{err}; {err.hint}.", code="not_written") from err
         return json_response(self._told())
 
     def _told(self) -> dict[str, dict[str, object]]:

@@ -25,6 +25,7 @@ from podman_llm.proxy.circuits import Circuits
 from podman_llm.proxy.demands import Demands
 from podman_llm.proxy.handlers import Handlers
 from podman_llm.proxy.middleware import Boundary, Gate
+from podman_llm.proxy.orders import Obedience, Orders, OwnOrders
 from podman_llm.proxy.pipeline import Pipeline
 from podman_llm.proxy.questions import Questions
 from podman_llm.proxy.roster import Roster
@@ -52,12 +53,13 @@ def build_app(
     state_view: StateView,
     chance: Callable[[], float],
     backends: Sequence[Backend] = (),
+    orders: Orders | None = None,
 ) -> web.Application:
     """The application of one worker. It owns ``cache`` and the upstreams and closes them.
 
     ``upstream`` reaches the pod, ``backends`` answer in its place, in this order. ``cache_problem``
     says why ``cache`` is None although one is wanted. ``chance`` gives random numbers from 0 to 1.
-    Raises ConfigError.
+    ``orders`` are those that all workers follow, None where there is but one. Raises ConfigError.
     """
     gate = _gate(settings)
     way = _make_way(
@@ -77,24 +79,22 @@ def build_app(
         middlewares=[boundary.middleware()], client_max_size=settings.proxy.max_body_bytes
     )
     app.on_response_prepare.append(boundary.stamp)
+    obedience = Obedience(orders or OwnOrders(), way.circuits, activity)
     admin = Admin(
         settings=settings,
         gate=gate,
         cache=way.shelf.cache,
         cache_problem=cache_problem,
         circuits=way.circuits,
+        obedience=obedience,
         clock=clock,
         state_view=state_view,
     )
-    handlers = Handlers(
-        way.pipeline,
-        Questions(settings),
-        max_body_bytes=settings.proxy.max_body_bytes,
-        pods_names=(settings.modelStoreId, _ALIAS),
-        other_names=_other_names(settings.fallback),
-    )
+    handlers = _handlers(settings, way.pipeline)
     app.add_routes(_routes(admin, handlers, is_profiled=settings.enable_profiling))
     app.on_cleanup.append(way.close)
+    if orders is not None:
+        app.cleanup_ctx.append(lambda _app: obedience.kept())
     return app
 
 
@@ -173,6 +173,16 @@ def _make_way(
     )
     owned = frozenset([upstream, *(backend.upstream for backend in backends)])
     return _Way(cache, owned, shelf, others, circuits, roster, boarding, pipeline)
+
+
+def _handlers(settings: Settings, pipeline: Pipeline) -> Handlers:
+    return Handlers(
+        pipeline,
+        Questions(settings),
+        max_body_bytes=settings.proxy.max_body_bytes,
+        pods_names=(settings.modelStoreId, _ALIAS),
+        other_names=_other_names(settings.fallback),
+    )
 
 
 def _for_fallbacks(settings: Settings) -> Settings:

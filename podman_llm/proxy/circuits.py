@@ -1,6 +1,7 @@
 """The circuits of this worker's upstreams, by name, kept on its clock.
 
 Each worker learns for itself: what it learned is old within a minute, and not worth a shared file.
+What a person orders is meant for all, see ``orders``.
 """
 
 from __future__ import annotations

@@ -67,6 +67,11 @@ class StatePaths:
         return self.root / "demand"
 
     @property
+    def orders_dir(self) -> Path:
+        """One file per circuit that a person overruled. Written by the proxy workers."""
+        return self.root / "circuits"
+
+    @property
     def catalog(self) -> Path:
         """The last good catalog of models and GPUs."""
         return self.root / "catalog.json"
@@ -94,7 +99,7 @@ class StatePaths:
                 made. Who can swap these files can make us end, or keep paying for, a pod.
         """
         try:
-            below = (self.activity_dir, self.demand_dir, self.daemon_log.parent)
+            below = (self.activity_dir, self.demand_dir, self.orders_dir, self.daemon_log.parent)
             for directory in (self.root, *below):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _refuse_shared(directory)

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from podman_llm.cli.main import cli
 from podman_llm.cli.status import render
 from podman_llm.cli.view import View, as_json, look
+from podman_llm.core.breaker import CircuitState
 from podman_llm.core.notices import Notice
 from podman_llm.core.pod import Guard, Phase, StopReason
 from podman_llm.state.paths import StatePaths
@@ -55,6 +56,18 @@ def test_a_worker_without_its_cache_is_shown() -> None:
     shown = rows(view(daemon=report))
     assert shown["Problem"] == "cache: disk full"
     assert shown["Endpoint"] == "u"
+
+
+def test_who_is_not_asked_is_shown_with_the_way_back() -> None:
+    report = DaemonReport(pid=1, started_at=NOW, tick_at=NOW, note="n", url="u", workers=())
+    circuits: dict[str, CircuitState] = {"pod": "OPEN", "bedrock": "OPEN", "openai": "CLOSED"}
+    activity = replace(view().activity, circuits=circuits)
+    shown = view(daemon=report, activity=activity, shut_by_hand=("bedrock", "former"))
+    assert [line[10:] for line in render(shown) if line.startswith("Circuit")] == [
+        "pod is OPEN (`podman-llm breaker` says why)",
+        "bedrock is shut by hand (`podman-llm breaker close bedrock` lets it be asked again)",
+    ]
+    assert as_json(shown)["shut_by_hand"] == ["bedrock", "former"]
 
 
 def test_status_of_an_untouched_machine_creates_nothing(tmp_path: Path) -> None:

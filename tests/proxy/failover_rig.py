@@ -19,6 +19,7 @@ from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.app import build_app
 from podman_llm.proxy.backends import backend_of
 from podman_llm.proxy.demands import Demands
+from podman_llm.proxy.orders import Orders
 from podman_llm.proxy.server import serve
 from podman_llm.proxy.targets import FixedTarget, Target
 from podman_llm.state.activity import summarise
@@ -131,6 +132,7 @@ async def house(
     settings: dict[str, Any] | None = None,
     pod: dict[str, Any] | None = None,
     idle_timeout: float = 30,
+    orders: Orders | None = None,
 ) -> AsyncIterator[House]:
     """``names`` are the services; ``backend`` are further settings of each, ``pod`` the pod's."""
     async with AsyncExitStack() as stack:
@@ -145,7 +147,7 @@ async def house(
         clock = FakeClock()
         activity = Activity(slot=0, pid=1, clock=clock)
         targets = StaticTargets(_ready(server))
-        app = _app(Settings.model_validate(told), targets, activity, clock, idle_timeout)
+        app = _app(Settings.model_validate(told), targets, activity, clock, idle_timeout, orders)
         sock = socket.create_server(("127.0.0.1", 0))
         stop = asyncio.Event()
         serving = asyncio.create_task(serve(app, sock, drain_seconds=0.1, stop=stop))
@@ -176,6 +178,7 @@ def _app(
     activity: Activity,
     clock: FakeClock,
     idle_timeout: float,
+    orders: Orders | None,
 ) -> aiohttp.web.Application:
     upstream = OpenAIUpstream(connect_timeout=5, idle_timeout=idle_timeout)
     ids = itertools.count(1)
@@ -194,4 +197,5 @@ def _app(
         demands=Demands(slot=0, clock=clock),
         state_view=lambda: summarise([activity.snapshot()], is_alive=lambda _pid: True),
         chance=lambda: 0.5,
+        orders=orders,
     )

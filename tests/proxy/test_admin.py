@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from podman_llm.proxy.orders import SharedOrders
+from podman_llm.state.paths import StatePaths
 from tests.proxy.failover_rig import house
 from tests.proxy.rig import ANSWER, http, proxy, says
 
@@ -86,6 +90,26 @@ async def test_circuits_are_shown_and_overruled_by_hand() -> None:
         status, refused = await told("POST", "/claude/open")
         assert status == 404
         assert "known are pod, other" in refused["error"]["message"]
+
+
+async def test_two_workers_follow_one_order_and_a_full_disk_is_told(tmp_path: Path) -> None:
+    paths = StatePaths(tmp_path / "state")
+    paths.ensure()
+    async with (
+        house("other", orders=SharedOrders(paths)) as first,
+        house("other", orders=SharedOrders(paths)) as second,
+    ):
+        await first.overrule("other", "open")
+        async with asyncio.timeout(5):
+            while second.activity.snapshot().circuits["other"] != "OPEN":  # noqa: ASYNC110 - it says so to nobody
+                await asyncio.sleep(0.01)
+        shutil.rmtree(paths.orders_dir)
+        async with first.session.post(f"{first.url}/admin/breaker/other/close") as response:
+            assert response.status == 500
+            told = (await response.json())["error"]
+        assert told["code"] == "not_written"
+        assert "free some space" in told["message"]
+        assert first.activity.snapshot().circuits["other"] == "OPEN"
 
 
 async def test_how_often_others_answered_is_counted() -> None:

@@ -14,7 +14,8 @@ def test_all_directories_are_made_private(tmp_path: Path) -> None:
     paths = StatePaths(tmp_path / "deep" / "state")
     paths.ensure()
     paths.ensure()
-    for directory in (paths.root, paths.activity_dir, paths.daemon_log.parent):
+    made = (paths.root, paths.activity_dir, paths.orders_dir, paths.daemon_log.parent)
+    for directory in made:
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
@@ -22,7 +23,8 @@ def test_asking_for_names_touches_nothing(tmp_path: Path) -> None:
     paths = StatePaths(tmp_path / "state")
     names = {paths.owner, paths.desired, paths.pod_state, paths.previous_pod_state, paths.report}
     names |= {paths.lock, paths.activity_dir, paths.catalog, paths.daemon_log, paths.proxy_log}
-    assert len(names) == 10
+    names |= {paths.orders_dir}
+    assert len(names) == 11
     assert not paths.root.exists()
 
 
