@@ -14,7 +14,7 @@ import pytest
 
 from podman_llm import daemon as daemon_module
 from podman_llm.config.models import ProviderSettings, ProxySettings, Settings
-from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, PodSpec
+from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, PodSpec, Sleep
 from podman_llm.core.restart import RestartPolicy
 from podman_llm.daemon import Daemon, longest_turn
 from podman_llm.errors import ConfigError, LockHeld, StateError
@@ -25,6 +25,7 @@ from podman_llm.host.sockets import bind_listener, require_free
 from podman_llm.host.systemd import Notifier
 from podman_llm.pods.controller import CALLS_A_TICK, Tick
 from podman_llm.providers import probe
+from podman_llm.state.demand import WorkerDemand, save_demand
 from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.locks import ControllerLock, is_held
 from podman_llm.state.paths import StatePaths
@@ -354,6 +355,44 @@ def test_a_new_wish_ends_the_wait(stage: Stage) -> None:
     _, script = stage.play(_tick(wait=3600), _tick())
     assert [desired.want for desired, _ in script.seen] == ["up", "down"]
     assert stage.clock.wall() - began < 1
+
+
+def _asks(stage: Stage) -> None:
+    demand = WorkerDemand(slot=0, asked_at=1.0, held_at=None, waiting=0, requests=1)
+    save_demand(stage.paths, demand)
+
+
+@pytest.mark.parametrize("heeds", [True, False])
+def test_new_demand_ends_the_wait_where_it_matters(stage: Stage, heeds: bool) -> None:
+    stage.want("up")
+    stage.clock = Waking(lambda: _asks(stage))
+    began = stage.clock.wall()
+    _, script = stage.play(Tick("asleep", 3600, settled=True, heeds_demand=heeds), _tick())
+    assert len(script.seen) == 2
+    assert (stage.clock.wall() - began < 1) is heeds
+
+
+def test_demand_that_comes_during_a_turn_is_not_missed(stage: Stage) -> None:
+    stage.want("up")
+    began = stage.clock.wall()
+
+    def asked_meanwhile() -> Tick:
+        _asks(stage)
+        return Tick("asleep", 3600, settled=True, heeds_demand=True)
+
+    stage.play(asked_meanwhile, _tick())
+    assert stage.clock.wall() - began < 1
+
+
+def test_a_pod_that_could_not_be_woken_leaves_its_people_the_endpoint(
+    stage: Stage, open_pod: PodState
+) -> None:
+    assert open_pod.current
+    sleep = Sleep(1, 0.0, open_pod.current.intent, 60.0, why_not="no balance")
+    stage.want("up")
+    stage.hold(PodState(failure=Failure(1, 9, "no balance", "", 0.0), sleep=sleep))
+    _, script = stage.play(*[_tick("asleep", settled=True)] * 3)
+    assert len(script.seen) == 3
 
 
 def test_a_poke_ends_the_wait(stage: Stage) -> None:

@@ -11,7 +11,7 @@ from podman_llm.cli.status import render
 from podman_llm.cli.view import View, as_json, look
 from podman_llm.core.breaker import CircuitState
 from podman_llm.core.notices import Notice
-from podman_llm.core.pod import Guard, Phase, StopReason
+from podman_llm.core.pod import Guard, Phase, Sleep, StopReason
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, WorkerReport
 from podman_llm.state.store import PodState
@@ -88,3 +88,29 @@ def test_warnings_and_the_balance_of_an_open_pod_are_shown() -> None:
     done = a_record(Phase.DONE, reason=StopReason.IDLE, evidence=EVIDENCE)
     ended = rows(view(state=PodState(current=done, notices=(told,), balance=12.5)))
     assert not {"Note", "Balance"} & set(ended)
+
+
+ASLEEP = Sleep(1, NOW + 300, a_record().intent, 120.0)
+IDLE = a_record(Phase.DONE, reason=StopReason.IDLE, evidence=EVIDENCE)
+DAEMON = DaemonReport(pid=7, started_at=NOW, tick_at=NOW, note="n", url="u", workers=())
+
+
+def test_a_pod_that_sleeps_says_what_wakes_it() -> None:
+    shown = view(state=PodState(current=IDLE, sleep=ASLEEP), daemon=DAEMON)
+    assert rows(shown)["Asleep"] == "for 5m 00s; a request wakes it, in about 2m 00s"
+    assert as_json(shown)["sleep"] == {"since": NOW + 300, "wakes": True, "why_not": ""}
+    assert "`podman-llm up` does" in rows(replace(shown, daemon=None))["Asleep"]
+
+
+def test_a_pod_that_no_request_wakes_says_why() -> None:
+    sleep = replace(ASLEEP, why_not="waking it failed")
+    shown = view(state=PodState(current=IDLE, sleep=sleep), daemon=DAEMON)
+    assert rows(shown)["Asleep"].endswith("; no request wakes it: waking it failed")
+    assert as_json(shown)["sleep"]["wakes"] is False
+
+
+def test_a_pod_that_is_being_woken_does_not_sleep() -> None:
+    for state in (None, PodState(current=IDLE), PodState(current=a_record(), sleep=ASLEEP)):
+        shown = view(state=state)
+        assert "Asleep" not in rows(shown)
+        assert as_json(shown)["sleep"] is None

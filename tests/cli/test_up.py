@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from podman_llm.cli.context import Context
-from podman_llm.cli.up import _conclude, _flags, _is_in_force, _want
+from podman_llm.cli.up import _conclude, _flags, _idle_line, _is_in_force, _want
 from podman_llm.cli.view import View, look
 from podman_llm.config.models import Settings
 from podman_llm.core.pod import Phase
@@ -20,7 +20,7 @@ from podman_llm.testing.clock import FakeClock
 from tests.samples import EVIDENCE, NOW, a_record
 
 NO_OPTIONS: dict[str, Any] = {
-    "runtime": None, "idle": None, "gpu": (), "model": None, "max_price": None,
+    "runtime": None, "idle": None, "wake": None, "gpu": (), "model": None, "max_price": None,
     "budget_day": None, "budget": None, "json_": False,
 }  # fmt: skip
 DESIRED = Desired(generation=1, want="up", settings={}, requested_at=NOW)
@@ -49,6 +49,13 @@ def test_only_flags_that_were_given_override() -> None:
         "budget.max_usd_total": 50.0,
     }
     assert _flags(NO_OPTIONS | {"gpu": ("auto",)}) == {"gpu_type_id": "auto"}
+    for wake in (True, False):
+        assert _flags(NO_OPTIONS | {"wake": wake}) == {"routing.wake": wake}
+
+
+def test_what_comes_after_idleness_is_said() -> None:
+    assert "a request starts it again" in _idle_line(1800.0, wakes=True)
+    assert "After 30m 00s without requests it is ended" in _idle_line(1800.0, wakes=False)
 
 
 @pytest.mark.parametrize(

@@ -145,3 +145,22 @@ async def test_while_the_pod_is_away_the_names_are_those_that_fallbacks_answer_t
         async with rig.session.get(f"{rig.url}/v1/models") as response:
             names = [model["id"] for model in (await response.json())["data"]]
         assert names == ["pod-name", "big", "podman-llm"]
+
+
+@pytest.mark.parametrize("state", ["NONE", "UNKNOWN", "DONE", "STOPPING"])
+async def test_models_are_known_whatever_the_pod_does(state: str) -> None:
+    away = {"url": None, "pod_state": state}
+    async with proxy(says(), settings={"modelStoreId": "qwen"}, target=away) as rig:
+        answer = await rig.ask(path="/v1/models", method="GET")
+        names = [model["id"] for model in json.loads(answer.body)["data"]]
+        assert (answer.status, names) == (200, ["qwen", "podman-llm"])
+
+
+async def test_models_are_known_while_a_pod_that_serves_cannot_tell() -> None:
+    broken = says(http(b"oh no", status="500 Internal Server Error"))
+    dead = {"url": "http://127.0.0.1:1", "served_names": ("qwen",)}
+    async with proxy(broken, target=dead) as rig:
+        answer = await rig.ask(path="/v1/models", method="GET")
+        assert (answer.status, b"qwen" in answer.body) == (200, True)
+        rig.set_target(served_names=())
+        assert (await rig.ask(path="/v1/models", method="GET")).status >= 500

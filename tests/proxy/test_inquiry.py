@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from multidict import CIMultiDict
 
-from podman_llm.core.routing import NO_DIRECTIVES, Policy, locate
+from podman_llm.core.abilities import Needs
+from podman_llm.core.routing import NO_DIRECTIVES, Directives, Policy, locate
 from podman_llm.proxy.envelope import Refusal
 from podman_llm.proxy.inquiry import (
     CEILING_HEADER,
@@ -112,3 +114,30 @@ def test_what_is_no_amount_is_refused(given: str) -> None:
         asked_ceiling({CEILING_HEADER: given}, None)
     assert (refused.value.status, refused.value.param) == (400, CEILING_HEADER)
     assert "such as 0.05" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "policy", "directives", "model", "wakes"),
+    [
+        ("/chat/completions", "POST", Policy.AUTO, NO_DIRECTIVES, "podman-llm", True),
+        ("/embeddings", "POST", Policy.HOLD, NO_DIRECTIVES, "", True),
+        ("/chat/completions", "POST", Policy.AUTO, Directives(no_cache=True), "m", True),
+        ("/chat/completions", "POST", Policy.AUTO, NO_DIRECTIVES, "unheard-of", False),
+        ("/chat/completions", "POST", Policy.FALLBACK, NO_DIRECTIVES, "m", False),
+        ("/chat/completions", "POST", Policy.FAIL, NO_DIRECTIVES, "m", False),
+        ("/chat/completions", "POST", Policy.AUTO, Directives(only_if_cached=True), "m", False),
+        ("/chat/completions", "GET", Policy.AUTO, NO_DIRECTIVES, "m", False),
+        ("/models", "GET", Policy.AUTO, NO_DIRECTIVES, "", False),
+        ("/tokenize", "POST", Policy.AUTO, NO_DIRECTIVES, "", False),
+    ],
+)
+def test_a_request_wakes_a_pod_that_it_may_wait_for_and_could_use(
+    path: str, method: str, policy: Policy, directives: Directives, model: str, wakes: bool
+) -> None:
+    inquiry = an_inquiry(method=method)
+    question = replace(BLIND, needs=Needs(model=model))
+    ask = replace(inquiry.ask, route=locate(path), directives=directives, question=question)
+    target = replace(inquiry.target, url=None, wakes="It sleeps.", served_names=("m", "podman-llm"))
+    asleep = replace(inquiry, ask=ask, policy=policy, target=target)
+    assert asleep.wakes is wakes
+    assert not replace(asleep, target=replace(target, wakes="")).wakes

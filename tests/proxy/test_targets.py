@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from podman_llm.core.pod import Phase, StopReason
+from podman_llm.core.pod import Phase, Sleep, StopReason
 from podman_llm.proxy.targets import FixedTarget, RecordTargets
 from podman_llm.state.owner import load_or_create_owner, pod_key
 from podman_llm.state.paths import StatePaths
@@ -84,6 +85,55 @@ def test_a_pod_that_ended_says_why_and_how_to_go_on(house: House) -> None:
     assert house.targets.snapshot().message == (
         "The pod is DONE (expiry); start one with `podman-llm up`."
     )
+
+
+SLEEP = Sleep(1, NOW, a_record().intent, cold_start=48.2)
+
+
+def test_a_pod_that_sleeps_comes_for_who_wants_it(house: House) -> None:
+    house.save(PodState(current=a_record(Phase.DONE, reason=StopReason.IDLE), sleep=SLEEP))
+    target = house.targets.snapshot()
+    assert (target.url, target.is_coming, target.retry_after) == (None, False, 49)
+    assert target.message == "The pod sleeps; a request for it starts it."
+    assert target.wakes == "The pod sleeps; it is being started for this request."
+    assert target.served_names == SPEC.served_names
+
+
+def test_a_pod_that_is_being_put_to_sleep_comes_again(house: House) -> None:
+    house.save(PodState(current=a_record(Phase.STOPPING, reason=StopReason.IDLE), sleep=SLEEP))
+    target = house.targets.snapshot()
+    assert target.wakes == ("The pod sleeps (being ended); it is being started for this request.")
+
+
+def test_a_pod_that_is_being_woken_comes_as_any_other_while_somebody_wants_it(
+    house: House,
+) -> None:
+    house.save(PodState(current=a_record(Phase.INTENT), sleep=SLEEP))
+    target = house.targets.snapshot()
+    assert target.is_coming
+    assert (
+        target.wakes
+        == target.message
+        == ("The pod is INTENT (about to be asked for), 41 s so far; try again in 5 s.")
+    )
+
+
+def test_a_pod_that_no_request_wakes_is_not_waited_for(house: House) -> None:
+    sleep = replace(SLEEP, why_not="waking it failed")
+    house.save(PodState(current=a_record(Phase.DONE, reason=StopReason.IDLE), sleep=sleep))
+    target = house.targets.snapshot()
+    assert (target.is_coming, target.wakes) == (False, "")
+    assert target.message == "The pod is DONE (idle); start one with `podman-llm up`."
+
+
+@pytest.mark.parametrize("reason", [StopReason.IDLE, StopReason.USER, StopReason.PRICE])
+def test_a_pod_that_goes_for_good_is_not_to_be_asked_again(
+    house: House, reason: StopReason
+) -> None:
+    house.save(PodState(current=a_record(Phase.STOPPING, reason=reason)))
+    message = house.targets.snapshot().message
+    assert ("podman-llm up" in message) is (reason is not StopReason.PRICE)
+    assert ("try again" in message) is (reason is StopReason.PRICE)
 
 
 @pytest.mark.parametrize("current", [None, a_record(Phase.DONE)])
