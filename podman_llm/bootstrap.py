@@ -314,12 +314,12 @@ def _make_backend(
     key = find_backend_key(settings)
     secret = key.reveal()
     redactor.learn([secret] if secret else [])
-    if settings.kind != "bedrock":
+    if not settings.is_aws:
         return backend_of(settings, shared, api_key=secret, problem=key.problem)
     try:
-        from podman_llm.upstreams.bedrock_access import open_bedrock
+        from podman_llm.upstreams.aws_access import open_aws
 
-        upstream = open_bedrock(settings, secret, _CLOCK, proxy)
+        upstream = open_aws(settings, secret, _CLOCK, proxy)
     except ConfigError as err:
         return backend_of(settings, shared, problem=f"cannot be used: {err.message}")
     return backend_of(settings, upstream, problem=key.problem)

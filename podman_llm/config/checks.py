@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from podman_llm.config.model_store import bundled, find_model, is_hub_id
-from podman_llm.config.models import Settings
+from podman_llm.config.models import BackendSettings, Settings
 from podman_llm.core.routing import POD
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -16,6 +16,7 @@ _KEYS_FILE_NEEDED = (
     "proxy.api_keys_file must name a file with the keys that clients may use, one per line"
 )
 _BACKENDS = "fallback.backends"
+_OPENAI_ON_AWS = "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1"
 _EXAMPLE_COMMAND = 'a list such as ["vllm", "serve", "{model}", "--port", "{port}"]'
 
 
@@ -115,3 +116,15 @@ def _fallbacks(settings: Settings) -> Iterator[tuple[str, str]]:
             yield _BACKENDS, f'{backend.name}.models is empty; {{"*": "a-model"}} takes every name'
         if backend.base_url is not None and not _is_web_url(backend.base_url):
             yield _BACKENDS, f"{backend.name}.base_url must be a URL: https://api.openai.com/v1"
+        if backend.auth == "sigv4":
+            yield from _signed(backend)
+
+
+def _signed(backend: BackendSettings) -> Iterator[tuple[str, str]]:
+    if backend.kind == "bedrock":
+        yield _BACKENDS, f"{backend.name}.auth is for kind openai; kind bedrock signs by itself"
+        return
+    if backend.base_url is None:
+        yield _BACKENDS, f"{backend.name}.base_url must be set for auth sigv4, to {_OPENAI_ON_AWS}"
+    if backend.key_name is not None:
+        yield _BACKENDS, f"{backend.name} has a key_name and auth sigv4; one of them is enough"

@@ -147,8 +147,10 @@ class BackendSettings(_Group):
     """Where it is; null means OpenAI itself, and for `bedrock` Amazon's endpoint of the region."""
     key_name: Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]*$")] | None = None
     """Variable or credential file with its key; null: none, or for `bedrock` AWS's own chain."""
+    auth: Literal["key", "sigv4"] = "key"
+    """For `openai`: `sigv4` signs with AWS's own chain, as Bedrock's `/openai/v1` understands."""
     region: str | None = None
-    """For `bedrock`: the AWS region; null takes that of the environment or of `~/.aws/config`."""
+    """For AWS: the region; null takes that of the environment or of `~/.aws/config`."""
     abilities: tuple[Ability, ...] = (Ability.TOOLS, Ability.JSON_SCHEMA, Ability.IMAGES)
     """What it can; a request that needs more is not sent there."""
     endpoints: tuple[Endpoint, ...] = (Endpoint.CHAT,)
@@ -163,6 +165,11 @@ class BackendSettings(_Group):
     """USD for a million tokens that it reads; null is unknown, and never free."""
     output_usd_per_million: Annotated[float, Field(ge=0)] | None = None
     """USD for a million tokens that it writes; null is unknown, and never free."""
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether it is reached as AWS wants its services to be."""
+        return self.kind == "bedrock" or self.auth == "sigv4"
 
 
 class FallbackSettings(_Group):

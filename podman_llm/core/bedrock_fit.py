@@ -31,6 +31,8 @@ def misfit(needs: Needs, model_id: str) -> str:
 def _vectors_misfit(needs: Needs, model_id: str, model: EmbeddingModel | None) -> str:
     if model is None:
         return f"has no embeddings by {model_id}"
+    if "input" in needs.demands:
+        return f"takes text alone with {model_id}, no tokens: input must be sent as text"
     if needs.demands:
         return f"cannot honour {', '.join(needs.demands)} with {model_id}"
     if needs.dimensions is not None and needs.dimensions not in model.sizes:

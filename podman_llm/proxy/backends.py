@@ -92,8 +92,8 @@ def backend_of(
             limit=settings.max_answer_tokens,
         ),
         url=(settings.base_url or OPENAI).rstrip("/").removesuffix("/v1") if is_openai else "",
-        # Bedrock's own upstream signs what it sends.
-        api_key=api_key if is_openai else None,
+        # AWS's upstreams sign what they send.
+        api_key=None if settings.is_aws else api_key,
         problem=problem,
         price=Price(
             prompt=_micros(settings.input_usd_per_million),

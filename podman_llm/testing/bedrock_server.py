@@ -1,6 +1,7 @@
 """A server that speaks as Bedrock's runtime does, to who signs or bears its key.
 
-It answers Converse and ConverseStream, and InvokeModel for models that make vectors.
+It answers Converse and ConverseStream, InvokeModel for models that make vectors, and chats under
+``/openai/v1``.
 
 ``POST /__double/faults`` orders a fault, ``GET /__double/state`` tells how many requests came.
 """
@@ -22,6 +23,7 @@ from podman_llm.testing.bedrock_embeddings import Embedded, embed
 from podman_llm.testing.bedrock_errors import AwsError, invalid
 from podman_llm.testing.bedrock_faults import BedrockFault, BedrockFaultQueue, fault_from
 from podman_llm.testing.bedrock_model import Reply, reply_to
+from podman_llm.testing.bedrock_openai import CHAT, complete, refusal
 from podman_llm.testing.bedrock_signature import Identities, Signed
 from podman_llm.testing.bedrock_validation import check_converse
 from podman_llm.testing.openai_errors import Json
@@ -134,25 +136,37 @@ class BedrockDouble:
         self._changed = asyncio.Event()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        is_openai = request.path == CHAT
         try:
             asked = await self._admit(request)
             fault = self._faults.take(is_stream=asked.is_stream)
             if (struck := await strike_before(request, fault)) is not None:
                 return struck
-            reply = self._reply(asked)
+            reply = None if is_openai else self._reply(asked)
         except AwsError as err:
-            return identified(err.response())
+            return identified(refusal(err) if is_openai else err.response())
         self.requests.append(asked)
         self._change()
-        delivery = Delivery(
-            request, reply, fault, pause=self.config.seconds_per_event, released=self._released
-        )
         try:
-            return await (delivery.stream() if asked.is_stream else delivery.document())
+            if reply is None:
+                return await complete(request, asked.model)
+            return await self._deliver(request, asked, reply, fault)
         except (ConnectionError, asyncio.CancelledError):
             self.left += 1
             self._change()
             raise
+
+    async def _deliver(
+        self,
+        request: web.Request,
+        asked: ModelRequest,
+        reply: Reply | Embedded,
+        fault: BedrockFault | None,
+    ) -> web.StreamResponse:
+        delivery = Delivery(
+            request, reply, fault, pause=self.config.seconds_per_event, released=self._released
+        )
+        return await (delivery.stream() if asked.is_stream else delivery.document())
 
     def _reply(self, asked: ModelRequest) -> Reply | Embedded:
         if asked.action == "invoke":
@@ -164,18 +178,14 @@ class BedrockDouble:
         path, _, query = request.raw_path.partition("?")
         body = await request.read()
         self._identities.check(Signed(request.method, path, query, request.headers, body))
-        match path.split("/"):
-            case ["", "model", model, "converse" | "converse-stream" | "invoke" as action]:
-                name = unquote(model)
-            case _:
-                raise AwsError("UnknownOperationException")
-        if self.config.models and name not in self.config.models:
-            raise invalid("The provided model identifier is invalid.")
         try:
             document = json.loads(body)
         except ValueError as err:
             raise AwsError("SerializationException", "not JSON") from err
-        return ModelRequest(name, action, document, dict(request.headers))
+        model, action = _aim(path, document)
+        if self.config.models and model not in self.config.models:
+            raise invalid("The provided model identifier is invalid.")
+        return ModelRequest(model, action, document, dict(request.headers))
 
     # the admin routes -----------------------------------------------------------------------------
 
@@ -188,6 +198,18 @@ class BedrockDouble:
 
     async def _state(self, _request: web.Request) -> web.Response:
         return web.json_response({"requests": len(self.requests), "left": self.left})
+
+
+def _aim(path: str, document: object) -> tuple[str, str]:
+    """Who is asked, and for what."""
+    match path.split("/"):
+        case ["", "model", model, "converse" | "converse-stream" | "invoke" as action]:
+            return unquote(model), action
+        case ["", "openai", "v1", "chat", "completions"]:
+            named = document.get("model") if isinstance(document, dict) else None
+            return str(named), "chat/completions"
+        case _:
+            raise AwsError("UnknownOperationException")
 
 
 def run(config: BedrockDoubleConfig, announce: Callable[[str], None], *, port: int = 8767) -> None:

@@ -9,6 +9,7 @@ from podman_llm.config.checks import names_no_model, problems
 from podman_llm.config.models import Settings
 
 BACKEND: dict[str, Any] = {"name": "openai", "models": {"*": "gpt"}}
+SIGNED = BACKEND | {"auth": "sigv4", "base_url": "https://bedrock.example/openai/v1"}
 
 
 def keys(values: dict[str, Any]) -> list[str]:
@@ -44,6 +45,13 @@ def test_the_defaults_have_no_problem() -> None:
         ({"fallback": {"backends": [BACKEND | {"name": "pod"}]}}, ["fallback.backends"]),
         ({"fallback": {"backends": [BACKEND | {"models": {}}]}}, ["fallback.backends"]),
         ({"fallback": {"backends": [BACKEND | {"base_url": "here"}]}}, ["fallback.backends"]),
+        ({"fallback": {"backends": [SIGNED]}}, []),
+        ({"fallback": {"backends": [BACKEND | {"auth": "sigv4"}]}}, ["fallback.backends"]),
+        ({"fallback": {"backends": [SIGNED | {"key_name": "K"}]}}, ["fallback.backends"]),
+        (
+            {"fallback": {"backends": [SIGNED | {"kind": "bedrock"}]}},
+            ["fallback.backends"],
+        ),
         ({"gpu_type_id": []}, ["gpu_type_id"]),
         ({"gpu_type_id": ""}, ["gpu_type_id"]),
         ({"pod": {"clouds": []}}, ["pod.clouds"]),

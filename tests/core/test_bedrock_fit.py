@@ -43,7 +43,8 @@ IMAGE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": 
             {"input": "a", "dimensions": 768},
             f"makes vectors of 1024, 512 or 256 dimensions with {TITAN}",
         ),
-        (Endpoint.EMBEDDINGS, TITAN, {"input": [1, 2]}, f"cannot honour input with {TITAN}"),
+        (Endpoint.EMBEDDINGS, TITAN, {"input": [1, 2]}, "input must be sent as text"),
+        (Endpoint.EMBEDDINGS, TITAN, {"input": "a", "n": 2}, f"cannot honour n with {TITAN}"),
     ],
 )
 def test_what_a_model_cannot_is_known_before_it_is_asked(

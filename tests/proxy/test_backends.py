@@ -43,6 +43,12 @@ def test_bedrock_signs_for_itself_and_takes_either_name_of_the_limit() -> None:
     assert (backend.url, backend.api_key, backend.wording.limit_field) == ("", None, "")
 
 
+def test_where_calls_are_signed_there_is_no_key_in_them() -> None:
+    url = "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1"
+    backend = a_backend(auth="sigv4", base_url=url)
+    assert (backend.url, backend.api_key) == (url.removesuffix("/v1"), None)
+
+
 def test_what_is_wrong_with_it_counts_before_what_it_lacks() -> None:
     assert a_backend().lack(CHAT) == ""
     assert a_backend().lack(Needs(Endpoint.EMBEDDINGS)) == "does not answer embeddings"
