@@ -84,7 +84,7 @@ def fake_bedrock(
     secret_key: str,
     seconds_per_event: float,
 ) -> None:
-    """Bedrock's Converse and ConverseStream, checking signatures, with made-up answers."""
+    """Bedrock's runtime, checking signatures, with made-up answers."""
     from podman_llm.testing.bedrock_server import BedrockDoubleConfig, run
 
     config = BedrockDoubleConfig(
