@@ -222,3 +222,33 @@ def assert_all_are_named(said: Said) -> None:
 def assert_is_old(said: Said, old: Said) -> None:
     assert (said.status, said.headers["X-Cache"], said.body) == (200, "STALE", old.body)
     assert said.served_by == old.served_by
+
+
+def test_bedrock_completes_and_embeds_and_its_openai_surface_takes_what_claude_cannot(
+    machine: Machine, others: Others, editor: Editor
+) -> None:
+    titan, claude, gpt = "amazon.titan-embed-text-v2:0", "global.anthropic.claude-opus-5-5", "gpt"
+    url, region = others.bedrock.url, "us-east-1"
+    every = ["chat/completions", "completions", "embeddings"]
+    backends = [
+        {"name": "bedrock", "kind": "bedrock", "region": region, "base_url": url}
+        | {"endpoints": every, "models": {"vectors": titan, "*": claude}},
+        {"name": "signed", "auth": "sigv4", "region": region, "base_url": f"{url}/openai/v1"}
+        | {"models": {"*": gpt}},
+    ]
+    with serving(machine, NOBODY, fallback={"backends": backends}):
+        text = editor.ask("completions", messages=None, prompt=["Once", "Twice"])
+        assert (text.is_whole, text.served_by) == (True, f"bedrock/{claude}")
+        assert len(text.document["choices"]) == 2
+        streamed = editor.ask("completions", messages=None, prompt="Once", stream=True)
+        assert (streamed.is_whole, streamed.models) == (True, {claude})
+        vectors = editor.ask("embeddings", messages=None, model="vectors", input=["a", "b"])
+        assert [len(row["embedding"]) for row in vectors.document["data"]] == [1024, 1024]
+        forced = {"type": "function", "function": {"name": "get_weather"}}
+        for stream in (True, False):
+            said = editor.ask(messages=[RAIN], tools=[TOOL], tool_choice=forced, stream=stream)
+            assert (said.is_whole, said.served_by) == (True, f"signed/{gpt}")
+            assert b'"name":"get_weather"' in said.body
+    *_, last = others.bedrock.server.requests
+    assert (last.action, last.model) == ("chat/completions", gpt)
+    assert last.headers["Authorization"].startswith("AWS4-HMAC-SHA256")
