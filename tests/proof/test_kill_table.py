@@ -116,6 +116,32 @@ def test_s9_a_death_before_the_price_was_looked_at_is_no_way_around_the_ceiling(
     assert not house.cloud.live()
 
 
+@pytest.mark.parametrize(
+    ("silence", "reason"),
+    [
+        ({"starts_after": None}, StopReason.PROVISION_TIMEOUT),
+        ({"guarded": True, "guard_key": "", "answers_after": None}, StopReason.FATAL_CONFIG),
+    ],
+    ids=["container", "guard"],
+)
+def test_s10_deaths_while_it_is_waited_for_grant_no_more_time(
+    silence: dict[str, object], reason: StopReason
+) -> None:
+    house = House()
+    house.configure(pod={"max_billed_attempts": 1, "provision_timeout_seconds": 180.0})
+    for name, value in silence.items():
+        setattr(house.cloud, name, value)
+    house.up()
+    house.run_to(Phase.PROVISIONING)
+    while house.phase is not Phase.STOPPING:
+        house.run(lambda: True)
+        house.clock.advance(7.0)
+        house.restart()
+        assert house.clock.wall() - house.record.intent.wall < 220
+    assert house.record.reason is reason
+    ends_well(house)
+
+
 def test_t2_a_death_while_draining_does_not_drain_anew() -> None:
     house = ready_house()
     house.activity = replace(QUIET, in_flight=1)
