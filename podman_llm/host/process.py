@@ -59,6 +59,20 @@ def is_alive(pid: int, created: float | None = None) -> bool:
         return False
 
 
+def listens(pid: int, created: float, port: int) -> bool:
+    """Whether exactly this process listens on a TCP port; False if that is hidden from us.
+
+    A thousandth of the work of ``listener_on``, which looks at every process of the machine.
+    """
+    process = _find(pid, created)
+    if process is None:
+        return False
+    try:
+        return any(_listens(each, port) for each in process.net_connections(kind="tcp"))
+    except psutil.Error:
+        return False
+
+
 def command_of(pid: int) -> tuple[str, ...]:
     """The argv of a process; empty if it is gone or hidden from us."""
     try:

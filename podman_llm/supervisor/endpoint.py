@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 
 from podman_llm.config.models import Settings
 from podman_llm.core.restart import RestartPolicy
-from podman_llm.errors import ConfigError
 from podman_llm.host.clock import Clock
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import WorkerReport
@@ -23,7 +21,7 @@ Bind = Callable[[str, int], socket.socket]
 _MARGIN_SECONDS = 5.0
 """What a worker gets beyond its own draining before it is killed."""
 
-_RETRY_SECONDS = 0.1
+_LOOK_SECONDS = 0.002
 
 _NOT_THE_WORKERS = frozenset(
     {
@@ -116,11 +114,12 @@ class Endpoint:
         """Bind; orphans may still hold the port, and let go of it long before they end."""
         orphans = self._orphans_asked()
         deadline = self._clock.monotonic() + self._grace
-        while any(o.is_alive for o in orphans) and self._clock.monotonic() < deadline:
-            with suppress(ConfigError):
-                return self._bind(host, port)
-            self._clock.sleep(_RETRY_SECONDS)
-        see_off(orphans, clock=self._clock, grace=0)
+        # From the moment when they let go clients are refused, so no time is lost from then on.
+        while any(orphan.holds(port) for orphan in orphans):
+            if self._clock.monotonic() > deadline:
+                see_off(orphans, clock=self._clock, grace=0)
+                break
+            self._clock.sleep(_LOOK_SECONDS)
         return self._bind(host, port)
 
     def _orphans_asked(self) -> tuple[Orphan, ...]:

@@ -35,6 +35,10 @@ class Orphan:
         """Whether it still runs."""
         return process.is_alive(self.pid, self.created)
 
+    def holds(self, port: int) -> bool:
+        """Whether it still listens there."""
+        return process.listens(self.pid, self.created, port)
+
 
 def find_orphans(paths: StatePaths) -> tuple[Orphan, ...]:
     """The workers of this state directory. Asked by the holder of the lock, before it has any."""

@@ -59,6 +59,25 @@ def test_without_privileges_our_own_listeners_are_still_found(
     assert found.pid == os.getpid()
 
 
+def test_who_listens_is_told_from_who_is_connected_or_gone(listener: socket.socket) -> None:
+    port, created = listener.getsockname()[1], psutil.Process().create_time()
+    with socket.create_connection(listener.getsockname()) as client:
+        assert process.listens(os.getpid(), created, port)
+        assert not process.listens(os.getpid(), created, client.getsockname()[1])
+    assert not process.listens(os.getpid(), created - 100, port)
+
+
+def test_what_a_process_hides_is_not_seen(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise psutil.AccessDenied
+
+    created = psutil.Process().create_time()
+    monkeypatch.setattr(psutil.Process, "net_connections", refuse)
+    assert not process.listens(os.getpid(), created, listener.getsockname()[1])
+
+
 def test_an_unknown_holder_is_still_a_sentence() -> None:
     assert str(process.Listener(None, "")) == "another process"
 

@@ -10,7 +10,7 @@ import pytest
 from podman_llm.config.models import ProxySettings, Settings
 from podman_llm.core.restart import RestartPolicy
 from podman_llm.errors import ConfigError
-from podman_llm.host import process
+from podman_llm.host import process, sockets
 from podman_llm.host.clock import SystemClock
 from podman_llm.host.sockets import bind_listener, require_free
 from podman_llm.state.paths import StatePaths
@@ -156,6 +156,26 @@ def test_a_port_held_by_an_orphan_is_taken_over(
         assert ask(port) in _pids(endpoint)
         worker.wait()
         assert not process.is_alive(worker.pid)
+
+
+def test_while_a_port_changes_hands_nobody_is_asked_who_has_it(
+    make: Make,
+    ask: Ask,
+    paths: StatePaths,
+    argv_of: Callable[[str], WorkerArgv],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def asked(port: int) -> None:
+        raise AssertionError(f"half a second was spent on who has port {port}")
+
+    monkeypatch.setattr(sockets, "listener_on", asked)
+    port = _free_port()
+    with _orphan(paths, argv_of("plain"), port) as worker:
+        assert ask(port) == worker.pid
+        endpoint = make()
+        endpoint.follow(_settings(port))
+        assert ask(port) in _pids(endpoint)
+        worker.wait()
 
 
 def test_closing_what_was_never_open_still_sends_the_orphans_home(
