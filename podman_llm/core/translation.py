@@ -22,3 +22,8 @@ class Untranslatable(ValueError):
 
 class Malformed(ValueError):
     """The answer is none: not of its dialect's shape, or the model's output was not to be read."""
+
+
+def type_of(value: object) -> object:
+    """What a part of a request says it is, for people; None if it does not say."""
+    return value.get("type") if isinstance(value, dict) else None
