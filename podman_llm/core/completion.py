@@ -134,7 +134,13 @@ def has_content(choice: Mapping[str, Any]) -> bool:
 
 
 def judge_response(response: Mapping[str, Any]) -> Verdict:
-    """The verdict on a Responses object. Running out of tokens is an end like any other."""
+    """The verdict on a Responses object.
+
+    One that ran out of tokens is ended cleanly, but it says of itself that it is incomplete, and is
+    not kept. A failed one is no answer. Before any content somebody else is asked; after it the
+    connection is aborted rather than the failure told: Codex asks again after either, Kilo Code
+    only after an abort.
+    """
     status = response.get("status")
     if status == "completed":
         return Complete("" if response.get("output") else "no content")
@@ -142,9 +148,7 @@ def judge_response(response: Mapping[str, Any]) -> Verdict:
         return Failed(error_text(response.get("error")))
     details = response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
-    if status == "incomplete" and reason == "max_output_tokens":
-        return Complete("" if response.get("output") else "no content")
-    if status == "incomplete" and reason in _FILTERED:
+    if status == "incomplete" and (reason == "max_output_tokens" or reason in _FILTERED):
         return Complete(f"incomplete: {reason}")
     return Incomplete(f"status {status}" + (f": {reason}" if reason else ""))
 

@@ -21,7 +21,8 @@ from podman_llm.core.completion import (
 from podman_llm.core.sse import split_events
 from tests.core import transcripts
 
-NO_CONTENT = {"chat_stop_string", "chat_stop_token_ids"}
+UNSTORABLE = dict.fromkeys(("chat_stop_string", "chat_stop_token_ids"), "no content")
+UNSTORABLE["responses"] = "incomplete: max_output_tokens"
 
 
 def chat(*choices: dict[str, Any], **fields: Any) -> bytes:
@@ -45,9 +46,7 @@ def test_every_recorded_answer_is_whole_and_every_recorded_refusal_failed(
         verdict = judge_body(endpoint, status, body)
         name = path.name.removesuffix(".response.raw")
         expected = (
-            Failed(f"status {status}")
-            if status != 200
-            else Complete("no content" if name in NO_CONTENT else "")
+            Failed(f"status {status}") if status != 200 else Complete(UNSTORABLE.get(name, ""))
         )
         assert verdict == expected, name
         seen += 1
@@ -117,7 +116,7 @@ def test_an_answer_with_fewer_choices_than_asked_is_not_whole() -> None:
                 "incomplete_details": {"reason": "max_output_tokens"},
                 "output": [{}],
             },
-            Complete(),
+            Complete("incomplete: max_output_tokens"),
         ),
         (
             {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},

@@ -57,6 +57,9 @@ def recorded_streams(recordings: Path) -> list[tuple[str, Endpoint, list[bytes]]
     return found
 
 
+UNSTORABLE = {"responses_stream.response.raw": "incomplete: max_output_tokens"}
+
+
 def test_every_recorded_stream_is_whole_unless_the_server_was_killed(recordings: Path) -> None:
     streams = recorded_streams(recordings)
     assert len(streams) > 15
@@ -72,7 +75,7 @@ def test_every_recorded_stream_is_whole_unless_the_server_was_killed(recordings:
                 "See stack trace (above) for the root cause."
             )
         else:
-            assert judge.verdict() == Complete(), name
+            assert judge.verdict() == Complete(UNSTORABLE.get(name, "")), name
 
 
 def test_a_recorded_stream_cut_anywhere_before_its_last_reason_is_not_whole(

@@ -63,9 +63,11 @@ async def test_a_recorded_answer_passes_unchanged(name: str) -> None:
 
 # Agents ask again when they get nothing, and must not get the same nothing for ever.
 EMPTY = {"chat_stop_string", "chat_stop_token_ids"}
+# They ran out of tokens, and say of themselves that they are incomplete.
+INCOMPLETE = {"responses", "responses_stream"}
 KEPT = [
     name
-    for name in sorted(set(PASSED) - EMPTY)
+    for name in sorted(set(PASSED) - EMPTY - INCOMPLETE)
     if load_transcript(FOLDER, name).response.status == 200
     and load_transcript(FOLDER, name).request.path.startswith("/v1/")
     and load_transcript(FOLDER, name).request.method == "POST"
@@ -83,6 +85,17 @@ async def test_a_recorded_answer_is_a_hit_event_for_event_the_second_time(name: 
     assert (first.header("X-Cache"), second.header("X-Cache")) == ("MISS", "HIT")
     assert second.body == first.body == recorded.response.body
     assert second.header("content-type") == first.header("content-type")
+
+
+@pytest.mark.parametrize("name", sorted(INCOMPLETE))
+async def test_a_recorded_answer_that_ran_out_of_tokens_is_whole_and_not_kept(name: str) -> None:
+    recorded = load_transcript(FOLDER, name)
+    async with proxy(says((FOLDER / f"{name}.response.raw").read_bytes())) as rig:
+        for _ in range(2):
+            passed = await rig.raw(recorded.request)
+            assert passed.complete
+            assert (passed.status, passed.header("X-Cache")) == (200, "MISS")
+        assert len(rig.upstream.turns) == 2
 
 
 @pytest.mark.parametrize(
