@@ -1,4 +1,4 @@
-"""Errors as OpenAI clients read them, each naming who failed."""
+"""Errors as clients read them, OpenAI's or Anthropic's, each naming who failed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from podman_llm.core.messages_errors import messages_error, speaks_messages
+from podman_llm.core.routing import Route
 from podman_llm.errors import UpstreamError
 
 RETRY_SECONDS: Final = 2
@@ -60,13 +62,20 @@ def from_upstream_error(
     return Refusal(err.status, message, code=code, retry_after=RETRY_SECONDS, attempts=attempts)
 
 
-def render(refusal: Refusal) -> web.Response:
-    """The error as a response. The message says ``podman-llm:``, as no upstream's does."""
+def render(refusal: Refusal, route: Route) -> web.Response:
+    """The error as a response, in the dialect of the route.
+
+    The message says ``podman-llm:``, as no upstream's does.
+    """
     headers = {"Content-Type": "application/json"}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)
+    message = f"podman-llm: {refusal.message}"
+    if speaks_messages(route.path):
+        told = messages_error(refusal.status, message)
+        return json_response(told, status=refusal.status, headers=headers)
     error = {
-        "message": f"podman-llm: {refusal.message}",
+        "message": message,
         "type": _TYPES.get(refusal.status, "server_error"),
         "param": refusal.param,
         "code": refusal.code,

@@ -180,23 +180,24 @@ class Boundary:
                 return _preflight(request)
             return await handler(request)
         except Refusal as refusal:
-            return self._refuse(marks, refusal)
+            return self._refuse(request, refusal)
         except UpstreamError as err:
             _log.warning(names.UPSTREAM_FAILED, extra={"request_id": request_id, "why": str(err)})
-            return self._refuse(marks, envelope.from_upstream_error(err, marks.target.served_by))
+            return self._refuse(request, envelope.from_upstream_error(err, marks.target.served_by))
         except web.HTTPRequestEntityTooLarge as err:
-            return self._refuse(marks, _too_large(err))
+            return self._refuse(request, _too_large(err))
         except web.HTTPException:
             raise
         except Exception:  # noqa: BLE001 - the request boundary: a defect costs one request only
             _log.exception(names.REQUEST_FAILED, extra={"request_id": request_id})
-            return self._refuse(marks, Refusal(500, "a defect; see the log.", code="internal"))
+            return self._refuse(request, Refusal(500, "a defect; see the log.", code="internal"))
 
-    def _refuse(self, marks: Marks, refusal: Refusal) -> web.Response:
+    def _refuse(self, request: web.Request, refusal: Refusal) -> web.Response:
         if refusal.status >= _SERVER_ERROR:
             self._activity.errors += 1
+        marks = request[MARKS]
         marks.served_by, marks.attempts = "podman-llm", refusal.attempts
-        return envelope.render(refusal)
+        return envelope.render(refusal, locate(request.rel_url.raw_path))
 
     async def stamp(self, request: web.Request, response: web.StreamResponse) -> None:
         """Put on what every answer carries."""
