@@ -154,7 +154,7 @@ class BackendSettings(_Group):
     abilities: tuple[Ability, ...] = (Ability.TOOLS, Ability.JSON_SCHEMA, Ability.IMAGES)
     """What it can; a request that needs more is not sent there."""
     endpoints: tuple[Endpoint, ...] = (Endpoint.CHAT,)
-    """What it answers. Vectors of another model do not fit an index: mind `embeddings`."""
+    """What it answers; with `chat/completions` also `responses` and `messages`, by translation."""
     context: Annotated[int, Field(ge=1)] | None = None
     """Its context window in tokens; null means that it is not looked at."""
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from podman_llm.core.completion import Endpoint, choices_asked
 from podman_llm.core.demands import demands_of
+from podman_llm.core.dialects import DIALECTS, in_chat
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _OUTPUT_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
@@ -53,6 +54,7 @@ class Needs:
     how many tokens it allows each of ``choices`` answers to have, None if it sets no limit.
     ``demands`` are those of ``core.demands``, for who knows its models better than by ability.
     ``dimensions`` are those of the vectors asked for, None for any.
+    ``untranslatable`` is why chat has no words for it, empty if it has, or if it is a chat.
     """
 
     endpoint: Endpoint | None = None
@@ -64,6 +66,7 @@ class Needs:
     pictures: int = 0
     demands: tuple[str, ...] = ()
     dimensions: int | None = None
+    untranslatable: str = ""
 
     @property
     def tokens(self) -> int:
@@ -88,6 +91,11 @@ class Offer:
     models: Mapping[str, str]
     context: int | None = None
 
+    def translates(self, endpoint: Endpoint | None) -> bool:
+        """Whether it is asked for a chat where this is asked for."""
+        is_foreign = endpoint in DIALECTS and endpoint not in self.endpoints
+        return is_foreign and Endpoint.CHAT in self.endpoints
+
     def model_for(self, name: str) -> str | None:
         """Its name of the model, None if it has none for it."""
         return self.models.get(name) or self.models.get("*")
@@ -95,8 +103,10 @@ class Offer:
 
 def lack(needs: Needs, offer: Offer) -> str:
     """Why an upstream cannot honour a request; empty if it can."""
-    if needs.endpoint is None or needs.endpoint not in offer.endpoints:
+    if needs.endpoint not in offer.endpoints and not offer.translates(needs.endpoint):
         return f"does not answer {needs.endpoint or 'this path'}"
+    if offer.translates(needs.endpoint) and needs.untranslatable:
+        return f"answers {needs.endpoint} by translation only: {needs.untranslatable}"
     if offer.model_for(needs.model) is None:
         return f"has no model for {needs.model!r}"
     if missing := needs.abilities - offer.abilities:
@@ -110,17 +120,19 @@ def needs_of(endpoint: Endpoint, body: Mapping[str, Any]) -> Needs:
     """Read the needs out of a request body."""
     model, dimensions = body.get("model"), body.get("dimensions")
     limits = [body[field] for field in _OUTPUT_LIMITS if type(body.get(field)) is int]
-    pictures = sum(map(_is_image, _parts(body)))
+    chat, why = in_chat(endpoint, body)  # plainer: other dialects have pictures in many places
+    pictures = sum(map(_is_image, _parts(chat)))
     return Needs(
         endpoint=endpoint,
         model=model if isinstance(model, str) else "",
-        abilities=frozenset(_abilities(body, pictures)),
-        prompt=_tokens(body),
+        abilities=frozenset([*_abilities(body, pictures), *_abilities(chat, pictures)]),
+        prompt=_tokens(chat),
         answer=max(0, *limits) if limits else None,
         choices=_choices(endpoint, body),
         pictures=pictures,
-        demands=demands_of(body),
+        demands=demands_of(chat),
         dimensions=dimensions if type(dimensions) is int else None,
+        untranslatable=why,
     )
 
 

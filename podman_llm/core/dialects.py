@@ -132,13 +132,14 @@ def translate(endpoint: Endpoint, body: Mapping[str, Any]) -> Translation:
     )
 
 
-def why_untranslatable(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
-    """What of a request chat has no words for; empty if it can be asked."""
+def in_chat(endpoint: Endpoint, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """A request of any endpoint as a chat, or as it is; and why chat has no words for it."""
+    if endpoint not in DIALECTS:
+        return body, ""
     try:
-        translate(endpoint, body)
+        return translate(endpoint, body).chat, ""
     except Untranslatable as err:
-        return err.message
-    return ""
+        return body, err.message
 
 
 def _parse(data: bytes) -> Mapping[str, Any]:

@@ -149,10 +149,10 @@ class Asking:
             return Asked(name, self._pod, call, shelved)
         backend = self._backends[name]
         if len(inquiry.ask.body) < _LARGE_BYTES:
-            call = backend.call(inquiry)
+            upstream, call = backend.asked(inquiry)
         else:
-            call = await asyncio.to_thread(backend.call, inquiry)
-        return Asked(name, backend.upstream, call, shelved, self._quote(name, inquiry).micros or 0)
+            upstream, call = await asyncio.to_thread(backend.asked, inquiry)
+        return Asked(name, upstream, call, shelved, self._quote(name, inquiry).micros or 0)
 
 
 def _rank(kept: tuple[str, Found]) -> tuple[bool, bool, float]:

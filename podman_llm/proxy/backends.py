@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from podman_llm.config.models import BackendSettings
 from podman_llm.core.abilities import Ability, Needs, Offer, lack
 from podman_llm.core.bedrock_fit import misfit
 from podman_llm.core.charges import micros
+from podman_llm.core.completion import Endpoint
 from podman_llm.core.converse_models import known_model
+from podman_llm.core.dialects import translate
 from podman_llm.core.pricing import UNPRICED, Price, Quote, quote
 from podman_llm.core.rewording import Wording, reword
+from podman_llm.core.routing import locate
 from podman_llm.proxy.inquiry import Inquiry
 from podman_llm.upstreams.base import Call, Upstream
+from podman_llm.upstreams.translated import TranslatedUpstream
 
 OPENAI: Final = "https://api.openai.com/v1"
 """Where a service of the kind ``openai`` is, if the settings do not say."""
 _BEDROCK_ANSWER: Final = known_model("").default_max_tokens
 """Bedrock's own upstream sets this limit where a request sets none."""
 _Misfit = Callable[[Needs, str], str]
+_CHAT: Final = locate(f"/v1/{Endpoint.CHAT}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,16 @@ class Backend:
         """Under which its answers are kept, apart from everybody else's."""
         return f"{self.served_by(model)} {self.url}".rstrip()
 
-    def call(self, inquiry: Inquiry) -> Call:
-        """The request in the service's words."""
-        needs = inquiry.ask.question.needs
+    def asked(self, inquiry: Inquiry) -> tuple[Upstream, Call]:
+        """The request in the service's words, and who gives its answer in the client's."""
+        upstream, ask, needs = self.upstream, inquiry.ask, inquiry.ask.question.needs
+        if needs.endpoint is not None and self.offer.translates(needs.endpoint):
+            translation = translate(needs.endpoint, json.loads(ask.body))
+            upstream = TranslatedUpstream(upstream, translation)
+            ask = replace(ask, route=_CHAT, query="", body=json.dumps(translation.chat).encode())
         model = self.offer.model_for(needs.model) or ""
-        body = reword(inquiry.ask.body, needs.endpoint, model, self.wording)
-        return inquiry.to_service(self.url, self.api_key, body)
+        body = reword(ask.body, ask.route.endpoint, model, self.wording)
+        return upstream, replace(inquiry, ask=ask).to_service(self.url, self.api_key, body)
 
 
 def backend_of(

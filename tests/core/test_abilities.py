@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,6 +101,49 @@ def test_a_prompt_in_tokens_is_as_long_as_it_says() -> None:
 )
 def test_who_cannot_honour_a_request_says_why(needs: Needs, why: str) -> None:
     assert lack(needs, OFFER) == why
+
+
+CODE = {"type": "code_interpreter", "container": {"type": "auto"}}
+
+
+def test_who_answers_chat_answers_the_other_dialects_by_translation() -> None:
+    asked = needs_of(Endpoint.RESPONSES, {"model": "big", "input": "hi"})
+    assert lack(asked, OFFER) == ""
+    hosted = needs_of(Endpoint.RESPONSES, {"model": "big", "input": "hi", "tools": [CODE]})
+    assert lack(hosted, OFFER) == (
+        "answers responses by translation only: tools.0 is of type 'code_interpreter', no function"
+    )
+    own = replace(OFFER, endpoints=frozenset({Endpoint.RESPONSES, Endpoint.CHAT}))
+    assert lack(hosted, own) == ""
+    assert not own.translates(Endpoint.RESPONSES)
+    assert own.translates(Endpoint.MESSAGES)
+
+
+def test_without_chat_there_is_nothing_to_translate_into() -> None:
+    offer = replace(OFFER, endpoints=frozenset({Endpoint.COMPLETIONS}))
+    asked = Needs(Endpoint.MESSAGES, "big")
+    assert lack(asked, offer) == "does not answer messages"
+    assert lack(NO_NEEDS, OFFER) == "does not answer this path"
+
+
+def test_needs_are_those_of_the_chat_that_is_asked_for_instead() -> None:
+    source = {"type": "base64", "media_type": "image/png", "data": "A" * 100_000}
+    shot = {"type": "image", "source": source}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [shot]}
+    body = {
+        "messages": [{"role": "user", "content": [result]}],
+        "output_config": {"format": {"type": "json_schema", "schema": {}}},
+        "tools": [{"name": "ls", "input_schema": {}}],
+        "tool_choice": {"type": "any"},
+        "structured_outputs": {"regex": "a"},
+    }
+    needs = needs_of(Endpoint.MESSAGES, body)
+    assert needs.abilities == {
+        *(Ability.IMAGES, Ability.JSON_SCHEMA, Ability.TOOLS, Ability.VLLM_FIELDS)
+    }
+    assert needs.pictures == 1
+    assert needs.tokens < 100
+    assert "tool_choice" not in needs.demands
 
 
 def test_a_star_stands_for_every_other_name() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podman_llm.core.completion import Complete, Endpoint, judge_body
-from podman_llm.core.dialects import DIALECTS, Translation, translate, why_untranslatable
+from podman_llm.core.dialects import DIALECTS, Translation, in_chat, translate
 from podman_llm.core.judge import StreamJudge
 from podman_llm.core.sse import split_events
 from podman_llm.core.translation import Malformed, Untranslatable
@@ -212,8 +212,8 @@ def test_what_agents_ask_can_be_said_in_chats_words(name: str, endpoint: Endpoin
     asked = json.loads((FOLDER / "client-requests" / f"{name}.json").read_text())["body"]
     if "tools" in asked:
         asked["tools"] = asked["tools"][1:]  # the first one is a note on those left out
-    assert why_untranslatable(endpoint, asked) == ""
     made = translate(endpoint, asked)
+    assert in_chat(endpoint, asked) == (made.chat, "")
     assert made.is_stream is bool(asked.get("stream"))
     assert len(made.chat.get("tools", [])) == len(asked.get("tools", []))
 
@@ -240,13 +240,19 @@ def test_whatever_is_asked_is_translated_or_refused(
     endpoint: Endpoint, asked: dict[str, Any]
 ) -> None:
     for given_body in (asked, ASKS[endpoint] | asked):
-        if why_untranslatable(endpoint, given_body):
+        chat, why = in_chat(endpoint, given_body)
+        if why:
+            assert chat is given_body
             with pytest.raises(Untranslatable):
                 translate(endpoint, given_body)
         else:
-            chat = translate(endpoint, given_body).chat
             assert all(isinstance(message["role"], str) for message in chat["messages"])
             json.dumps(chat)
+
+
+def test_a_chat_is_a_chat() -> None:
+    asked = {"messages": "whatever"}
+    assert in_chat(Endpoint.CHAT, asked) == (asked, "")
 
 
 def test_errors_go_by_the_dialects_own_shape() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +17,7 @@ from podman_llm.cache.memory import MemoryCache
 from podman_llm.config.models import Settings
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.app import build_app
-from podman_llm.proxy.backends import backend_of
+from podman_llm.proxy.backends import Backend, backend_of
 from podman_llm.proxy.demands import Demands
 from podman_llm.proxy.orders import Orders
 from podman_llm.proxy.server import serve
@@ -133,8 +133,12 @@ async def house(
     pod: dict[str, Any] | None = None,
     idle_timeout: float = 30,
     orders: Orders | None = None,
+    others: Sequence[Backend] = (),
 ) -> AsyncIterator[House]:
-    """``names`` are the services; ``backend`` are further settings of each, ``pod`` the pod's."""
+    """``names`` are the services; ``backend`` are further settings of each, ``pod`` the pod's.
+
+    ``others`` stand in for those that the settings would make.
+    """
     async with AsyncExitStack() as stack:
         server = await _double(stack, POD_MODEL, "podman-llm", **(pod or {}))
         services = {name: await _double(stack, f"{name}-model") for name in names}
@@ -147,7 +151,9 @@ async def house(
         clock = FakeClock()
         activity = Activity(slot=0, pid=1, clock=clock)
         targets = StaticTargets(_ready(server))
-        app = _app(Settings.model_validate(told), targets, activity, clock, idle_timeout, orders)
+        app = _app(
+            Settings.model_validate(told), targets, activity, clock, idle_timeout, orders, others
+        )
         sock = socket.create_server(("127.0.0.1", 0))
         stop = asyncio.Event()
         serving = asyncio.create_task(serve(app, sock, drain_seconds=0.1, stop=stop))
@@ -179,6 +185,7 @@ def _app(
     clock: FakeClock,
     idle_timeout: float,
     orders: Orders | None,
+    others: Sequence[Backend],
 ) -> aiohttp.web.Application:
     upstream = OpenAIUpstream(connect_timeout=5, idle_timeout=idle_timeout)
     ids = itertools.count(1)
@@ -188,9 +195,8 @@ def _app(
         cache=MemoryCache(max_entries=100, max_bytes=100_000_000),
         cache_problem="",
         upstream=upstream,
-        backends=[
-            backend_of(one, upstream, api_key="sk-ours") for one in settings.fallback.backends
-        ],
+        backends=others
+        or [backend_of(one, upstream, api_key="sk-ours") for one in settings.fallback.backends],
         clock=clock,
         request_ids=lambda: f"req-{next(ids)}",
         activity=activity,

@@ -12,6 +12,7 @@ from podman_llm.proxy.inquiry import Inquiry
 from podman_llm.proxy.questions import Ask, Question
 from podman_llm.proxy.targets import FixedTarget
 from podman_llm.upstreams.openai import OpenAIUpstream
+from podman_llm.upstreams.translated import TranslatedUpstream
 
 UPSTREAM = OpenAIUpstream(connect_timeout=1, idle_timeout=1)
 CHAT = Needs(Endpoint.CHAT, "podman-llm")
@@ -28,10 +29,33 @@ def test_a_service_is_asked_in_its_own_words_under_its_own_key() -> None:
     body = json.dumps({"model": "podman-llm", "max_tokens": 5, "top_k": 1}).encode()
     ask = Ask(locate("/chat/completions"), "", body, Question(needs=CHAT), NO_DIRECTIVES, "")
     inquiry = Inquiry("POST", {}, ask, None, "MISS", "r", FixedTarget("http://pod").snapshot())
-    call = a_backend().call(inquiry)
+    upstream, call = a_backend().asked(inquiry)
+    assert upstream is UPSTREAM
     assert call.url == "https://other/v1/chat/completions"
     assert json.loads(call.body) == {"model": "gpt", "max_completion_tokens": 5}
     assert dict(call.headers)["Authorization"] == "Bearer sk-1"
+
+
+def test_another_dialect_is_asked_in_chats_words() -> None:
+    said = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "top_k": 1}
+    body = json.dumps({"model": "podman-llm", "stream": True, **said}).encode()
+    needs = Needs(Endpoint.MESSAGES, "podman-llm")
+    ask = Ask(locate("/messages"), "beta=true", body, Question(needs=needs), NO_DIRECTIVES, "")
+    target = FixedTarget("http://pod").snapshot()
+    inquiry = Inquiry("POST", {"anthropic-beta": "x"}, ask, None, "MISS", "r", target)
+    upstream, call = a_backend().asked(inquiry)
+    assert isinstance(upstream, TranslatedUpstream)
+    assert call.url == "https://other/v1/chat/completions"
+    assert json.loads(call.body) == {
+        "model": "gpt",
+        "messages": said["messages"],
+        "max_completion_tokens": 5,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    own, plain = a_backend(endpoints=("messages", "chat/completions")).asked(inquiry)
+    assert own is UPSTREAM
+    assert plain.url == "https://other/v1/messages?beta=true"
 
 
 def test_without_a_url_it_is_openai() -> None:
