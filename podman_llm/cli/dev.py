@@ -37,6 +37,7 @@ def fake_runpod(
     """RunPod's REST v2 and GraphQL, pods whose vLLM answers, a meter that runs."""
     from podman_llm.testing.runpod_server import run
 
+    _require_free(port)
     run(
         port=port,
         api_key=api_key,
@@ -63,6 +64,7 @@ def fake_openai(
     config = OpenAIDoubleConfig(
         served_names=model, load_seconds=load_seconds, tokens_per_second=tokens_per_second
     )
+    _require_free(port)
     run(config, click.echo, port=port)
 
 
@@ -95,4 +97,11 @@ def fake_bedrock(
         models=model,
         seconds_per_event=seconds_per_event,
     )
+    _require_free(port)
     run(config, click.echo, port=port)
+
+
+def _require_free(port: int) -> None:
+    from podman_llm.host.sockets import require_free
+
+    require_free("127.0.0.1", port)

@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from podman_llm.core.completion import Endpoint, choices_asked
-from podman_llm.core.demands import demands_of
 from podman_llm.core.dialects import DIALECTS, in_chat
+from podman_llm.core.particulars import particulars_of
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _OUTPUT_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
@@ -52,8 +52,8 @@ class Needs:
 
     ``prompt`` is a guess at its tokens, of the text alone; ``pictures`` come on top. ``answer`` is
     how many tokens it allows each of ``choices`` answers to have, None if it sets no limit.
-    ``demands`` are those of ``core.demands``, for who knows its models better than by ability.
-    ``dimensions`` are those of the vectors asked for, None for any.
+    ``particulars`` are for who knows its models better than by ability. ``dimensions`` are those of
+    the vectors asked for, None for any.
     ``untranslatable`` is why chat has no words for it, empty if it has, or if it is a chat.
     """
 
@@ -64,7 +64,7 @@ class Needs:
     answer: int | None = None
     choices: int = 1
     pictures: int = 0
-    demands: tuple[str, ...] = ()
+    particulars: tuple[str, ...] = ()
     dimensions: int | None = None
     untranslatable: str = ""
 
@@ -130,7 +130,7 @@ def needs_of(endpoint: Endpoint, body: Mapping[str, Any]) -> Needs:
         answer=max(0, *limits) if limits else None,
         choices=_choices(endpoint, body),
         pictures=pictures,
-        demands=demands_of(chat),
+        particulars=particulars_of(chat),
         dimensions=dimensions if type(dimensions) is int else None,
         untranslatable=why,
     )

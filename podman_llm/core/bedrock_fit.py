@@ -22,19 +22,19 @@ def misfit(needs: Needs, model_id: str) -> str:
         return _vectors_misfit(needs, model_id, vectors)
     if vectors is not None:
         return f"has only embeddings by {model_id}"
-    if not needs.demands:  # as nearly always
+    if not needs.particulars:  # as nearly always
         return ""
-    named = unsupported(needs.demands, known_model(model_id))
+    named = unsupported(needs.particulars, known_model(model_id))
     return f"cannot honour {', '.join(named)} with {model_id}" if named else ""
 
 
 def _vectors_misfit(needs: Needs, model_id: str, model: EmbeddingModel | None) -> str:
     if model is None:
         return f"has no embeddings by {model_id}"
-    if "input" in needs.demands:
+    if "input" in needs.particulars:
         return f"takes text alone with {model_id}, no tokens: input must be sent as text"
-    if needs.demands:
-        return f"cannot honour {', '.join(needs.demands)} with {model_id}"
+    if needs.particulars:
+        return f"cannot honour {', '.join(needs.particulars)} with {model_id}"
     if needs.dimensions is not None and needs.dimensions not in model.sizes:
         return f"makes vectors of {model.told_sizes} dimensions with {model_id}"
     return ""

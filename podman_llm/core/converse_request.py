@@ -1,7 +1,7 @@
 """An OpenAI chat request as a Converse request, and what of it no such request can say.
 
 Left out without a word are fields that only colour an answer (``seed``, penalties, ``top_k``).
-What ``core.demands`` names is never left out: ``unsupported`` says what of it a model cannot
+What ``core.particulars`` names is never left out: ``unsupported`` says what of it a model cannot
 honour, so that such a request can go to somebody who can.
 """
 
@@ -20,7 +20,7 @@ from podman_llm.core.converse_schema import (
     text_format,
 )
 from podman_llm.core.converse_tools import offered_tools, renamed_tools, tool_config
-from podman_llm.core.demands import demands_of
+from podman_llm.core.particulars import particulars_of
 from podman_llm.core.translation import Json, Untranslatable
 
 _METADATA_MOST: Final = 16
@@ -44,7 +44,7 @@ class Translated:
 
 def to_converse(body: Mapping[str, Any], model: ConverseModel) -> Translated:
     """The Converse request for an OpenAI chat request; raises Untranslatable."""
-    if named := unsupported(demands_of(body), model):
+    if named := unsupported(particulars_of(body), model):
         told = f"{model.id} cannot honour {', '.join(named)}"
         raise Untranslatable(told, param=named[0])
     messages = body.get("messages")
@@ -128,13 +128,13 @@ def _add_output(document: Json, body: Mapping[str, Any], model: ConverseModel) -
 # what cannot be honoured -------------------------------------------------------------------------
 
 
-def unsupported(demands: Iterable[str], model: ConverseModel) -> tuple[str, ...]:
-    """Those of ``core.demands`` that ``model`` cannot honour; empty if it can be asked."""
-    return tuple(name for name in demands if not _honours(model, name))
+def unsupported(particulars: Iterable[str], model: ConverseModel) -> tuple[str, ...]:
+    """Those of ``core.particulars`` that ``model`` cannot honour; empty if it can be asked."""
+    return tuple(name for name in particulars if not _honours(model, name))
 
 
-def _honours(model: ConverseModel, demand: str) -> bool:
-    match demand:
+def _honours(model: ConverseModel, particular: str) -> bool:
+    match particular:
         case "tool_choice":
             return model.has_forced_tools
         case "parallel_tool_calls":

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from podman_llm.core.converse_response import Head, to_completion
 from podman_llm.core.converse_stream import DONE, as_event
-from podman_llm.core.demands import is_tokens
+from podman_llm.core.particulars import is_tokens
 from podman_llm.core.translation import Json, Untranslatable
 
 _KIND: Final = "text_completion"

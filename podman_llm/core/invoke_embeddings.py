@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podman_llm.core.demands import is_tokens
 from podman_llm.core.embedding_models import EmbeddingModel, Maker
+from podman_llm.core.particulars import is_tokens
 from podman_llm.core.translation import Json, Malformed, Untranslatable
 
 _COHERE_MOST: Final = 96

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
+import pytest
 import requests
 from click.testing import CliRunner
 
 from podman_llm.cli.main import cli
+from podman_llm.errors import ConfigError
 
 
 def test_the_doubles_are_listed_with_what_can_be_set() -> None:
@@ -28,3 +31,12 @@ def test_a_double_serves_until_it_is_told_to_end() -> None:
         assert requests.get(f"{url}/__double/state", timeout=5).json()["requests"] == 0
         double.terminate()
         assert double.wait(10) == 0
+
+
+@pytest.mark.parametrize("double", ["fake-runpod", "fake-openai", "fake-bedrock"])
+def test_a_port_that_is_taken_is_told_before_anything_starts(double: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(cli, ["dev", double, "--port", str(port)])
+    assert isinstance(result.exception, ConfigError)
+    assert str(port) in result.exception.message

@@ -143,7 +143,7 @@ def test_needs_are_those_of_the_chat_that_is_asked_for_instead() -> None:
     }
     assert needs.pictures == 1
     assert needs.tokens < 100
-    assert "tool_choice" not in needs.demands
+    assert "tool_choice" not in needs.particulars
 
 
 def test_a_star_stands_for_every_other_name() -> None:

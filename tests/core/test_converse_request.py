@@ -9,7 +9,7 @@ import pytest
 
 from podman_llm.core.converse_models import ConverseModel, Effort, Sampling
 from podman_llm.core.converse_request import to_converse, unsupported
-from podman_llm.core.demands import demands_of
+from podman_llm.core.particulars import particulars_of
 from podman_llm.core.translation import Untranslatable
 from tests.core.converse_rules import ABLE, PLAIN, PNG, function, translate, user
 
@@ -129,7 +129,7 @@ def test_a_tier_that_bedrock_has_is_asked_for(tier: str, told: Any) -> None:
     ],
 )
 def test_what_a_plain_model_cannot_honour(body: dict[str, Any], named: tuple[str, ...]) -> None:
-    assert unsupported(demands_of({**HI, **body}), PLAIN) == named
+    assert unsupported(particulars_of({**HI, **body}), PLAIN) == named
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_a_plain_model_cannot_honour(body: dict[str, Any], named: tuple[str
     ],
 )
 def test_an_able_model_can(body: dict[str, Any]) -> None:
-    assert unsupported(demands_of({**HI, **body}), ABLE) == ()
+    assert unsupported(particulars_of({**HI, **body}), ABLE) == ()
     translate({**HI, **body})
 
 

@@ -84,7 +84,7 @@ def test_what_bedrocks_model_cannot_is_known_before_it_is_asked() -> None:
     backend = a_backend(
         kind="bedrock", models={"*": new, "vectors": titan}, endpoints=["chat/completions"]
     )
-    forced = Needs(Endpoint.CHAT, "podman-llm", demands=("tool_choice",))
+    forced = Needs(Endpoint.CHAT, "podman-llm", particulars=("tool_choice",))
     assert backend.lack(CHAT) == ""
     assert backend.lack(forced) == f"cannot honour tool_choice with {new}"
     assert backend.lack(Needs(Endpoint.CHAT, "vectors")) == f"has only embeddings by {titan}"

@@ -1,7 +1,7 @@
 """What a request asks for that not every model honours, by the names of its fields.
 
-Fields that only colour an answer (``seed``, penalties, ``top_k``) are no demands: without them it
-is another sample of the same. Fields that change its shape or its contract are.
+Fields that only colour an answer (``seed``, penalties, ``top_k``) are none: without them it is
+another sample of the same. Fields that change its shape or its contract are.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from podman_llm.core.converse_content import has_images
 from podman_llm.core.converse_schema import asks_json_schema
 
 
-def demands_of(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """The fields of a request that demand something; whether they are well-formed is not asked."""
+def particulars_of(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields of a request that bind its answer; whether they are well-formed is not asked."""
     named = [name for name, asks in _ALONE.items() if name in body and asks(body[name])]
     return (*named, *_together(body))
 
@@ -25,7 +25,7 @@ def is_tokens(given: object) -> bool:
 
 
 def _together(body: Mapping[str, Any]) -> Iterator[str]:
-    """Demands that take more than one look."""
+    """Those that take more than one look."""
     choice = body.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") not in {"auto", "none"}:
         yield "tool_choice"

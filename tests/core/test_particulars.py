@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from podman_llm.core.demands import demands_of, is_tokens
+from podman_llm.core.particulars import is_tokens, particulars_of
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ from podman_llm.core.demands import demands_of, is_tokens
         ({"messages": "no list"}, ()),
     ],
 )
-def test_demands_are_named(body: dict[str, Any], named: tuple[str, ...]) -> None:
-    assert demands_of(body) == named
+def test_particulars_are_named(body: dict[str, Any], named: tuple[str, ...]) -> None:
+    assert particulars_of(body) == named
 
 
 @pytest.mark.parametrize(
