@@ -6,15 +6,17 @@ import asyncio
 import itertools
 import json
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from podman_llm.cache.memory import MemoryCache
-from podman_llm.config.models import Settings
+from podman_llm.config.models import BackendSettings, Settings
+from podman_llm.host.clock import SystemClock
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.app import build_app
 from podman_llm.proxy.backends import Backend, backend_of
@@ -23,14 +25,17 @@ from podman_llm.proxy.orders import Orders
 from podman_llm.proxy.server import serve
 from podman_llm.proxy.targets import FixedTarget, Target
 from podman_llm.state.activity import summarise
+from podman_llm.testing.bedrock_server import BedrockDouble, BedrockDoubleConfig
 from podman_llm.testing.clock import FakeClock
 from podman_llm.testing.openai_config import OpenAIDoubleConfig
 from podman_llm.testing.openai_faults import Fault, FaultKind
 from podman_llm.testing.openai_server import OpenAIDouble
+from podman_llm.upstreams.aws_access import open_aws
 from podman_llm.upstreams.openai import OpenAIUpstream
 from tests.proxy.rig import CHAT, StaticTargets
 
 POD_MODEL = "pod-model"
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 BOOTING: dict[str, Any] = {
     "url": None,
     "pod_state": "BOOTING",
@@ -81,7 +86,10 @@ class Said:
 
 @dataclass
 class House:
-    """The proxy under test, the pod, and the services by name."""
+    """The proxy under test, the pod, and the services by name.
+
+    ``answered`` are the heads of the proxy's answers, in order.
+    """
 
     url: str
     pod: OpenAIDouble
@@ -90,7 +98,15 @@ class House:
     activity: Activity
     session: aiohttp.ClientSession
     targets: StaticTargets
+    answered: list[web.StreamResponse]
     fresh: itertools.count[int] = field(default_factory=itertools.count)
+    _bedrock: BedrockDouble | None = None
+
+    @property
+    def bedrock(self) -> BedrockDouble:
+        """Bedrock, where the house has one."""
+        assert self._bedrock
+        return self._bedrock
 
     def set_target(self, **changes: Any) -> None:
         """Let the pod be in another state."""
@@ -134,10 +150,12 @@ async def house(
     idle_timeout: float = 30,
     orders: Orders | None = None,
     others: Sequence[Backend] = (),
+    bedrock: dict[str, Any] | None = None,
 ) -> AsyncIterator[House]:
     """``names`` are the services; ``backend`` are further settings of each, ``pod`` the pod's.
 
-    ``others`` stand in for those that the settings would make.
+    ``bedrock``, the further settings of one, puts Bedrock before them. ``others`` stand in for
+    those that the settings would make.
     """
     async with AsyncExitStack() as stack:
         server = await _double(stack, POD_MODEL, "podman-llm", **(pod or {}))
@@ -147,6 +165,11 @@ async def house(
             | (backend or {})
             for name, double in services.items()
         ]
+        amazon = None if bedrock is None else await _bedrock(stack)
+        if amazon:
+            made_up = {"kind": "bedrock", "region": amazon.config.region, "base_url": amazon.url}
+            own = {"name": "bedrock", "models": {"*": CLAUDE}, **made_up, **(bedrock or {})}
+            backends.insert(0, own)
         told = {"fallback": {"backends": backends}, "routing": routing or {}} | (settings or {})
         clock = FakeClock()
         activity = Activity(slot=0, pid=1, clock=clock)
@@ -154,13 +177,17 @@ async def house(
         app = _app(
             Settings.model_validate(told), targets, activity, clock, idle_timeout, orders, others
         )
+        answered: list[web.StreamResponse] = []
+        app.on_response_prepare.append(_noting(answered))
         sock = socket.create_server(("127.0.0.1", 0))
         stop = asyncio.Event()
         serving = asyncio.create_task(serve(app, sock, drain_seconds=0.1, stop=stop))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         try:
-            yield House(url, server, services, clock, activity, session, targets)
+            yield House(
+                url, server, services, clock, activity, session, targets, answered, _bedrock=amazon
+            )
         finally:
             stop.set()
             await serving
@@ -173,9 +200,32 @@ async def _double(stack: AsyncExitStack, *names: str, **config: Any) -> OpenAIDo
     return double
 
 
+async def _bedrock(stack: AsyncExitStack) -> BedrockDouble:
+    double = BedrockDouble()
+    await double.start()
+    stack.push_async_callback(double.stop)
+    return double
+
+
+def _noting(
+    answered: list[web.StreamResponse],
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def note(_request: web.Request, response: web.StreamResponse) -> None:
+        answered.append(response)
+
+    return note
+
+
 def _ready(pod: OpenAIDouble) -> Target:
     fixed = FixedTarget(pod.url).snapshot()
     return replace(fixed, served_by="pod/abc", pod_state="READY", model_tag="weights")
+
+
+def _backend(service: BackendSettings, settings: Settings, shared: OpenAIUpstream) -> Backend:
+    if not service.is_aws:
+        return backend_of(service, shared, api_key="sk-ours")
+    key = BedrockDoubleConfig().api_key
+    return backend_of(service, open_aws(service, key, SystemClock(), settings.proxy))
 
 
 def _app(
@@ -186,7 +236,7 @@ def _app(
     idle_timeout: float,
     orders: Orders | None,
     others: Sequence[Backend],
-) -> aiohttp.web.Application:
+) -> web.Application:
     upstream = OpenAIUpstream(connect_timeout=5, idle_timeout=idle_timeout)
     ids = itertools.count(1)
     return build_app(
@@ -196,7 +246,7 @@ def _app(
         cache_problem="",
         upstream=upstream,
         backends=others
-        or [backend_of(one, upstream, api_key="sk-ours") for one in settings.fallback.backends],
+        or [_backend(one, settings, upstream) for one in settings.fallback.backends],
         clock=clock,
         request_ids=lambda: f"req-{next(ids)}",
         activity=activity,
