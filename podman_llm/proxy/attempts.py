@@ -19,7 +19,6 @@ from podman_llm.core.failover import (
     all_failed,
     edge_error,
     fallback_reason,
-    in_full,
     judge_error,
     judge_status,
     may_have_arrived,
@@ -237,7 +236,7 @@ def _failed(asked: Asked, err: UpstreamError) -> Tried:
     return Tried(
         asked.served_by,
         judge_error(err),
-        in_full(err),
+        str(err),
         is_pod=asked.is_pod,
         micros=asked.micros,
         was_asked=may_have_arrived(err),

@@ -21,7 +21,6 @@ WORKER_ENDED: Final = "worker.ended"
 WORKER_UNSTARTABLE: Final = "worker.unstartable"
 WORKER_KILLED: Final = "worker.killed"
 
-REQUEST_ANSWERED: Final = "request.answered"
 REQUEST_FAILED: Final = "request.failed"
 UPSTREAM_FAILED: Final = "upstream.failed"
 FAILED_OVER: Final = "request.failed_over"
