@@ -197,7 +197,7 @@ _DOING: Final = {
     Phase.LOST: "it disappeared without being asked to",
 }
 _GOES_FOR_GOOD: Final = frozenset(
-    {StopReason.USER, StopReason.EXPIRY, StopReason.IDLE, StopReason.BUDGET}
+    {StopReason.USER, StopReason.EXPIRY, StopReason.LEASE, StopReason.IDLE, StopReason.BUDGET}
 )
 _COMING_UP: Final = frozenset(
     {Phase.INTENT, Phase.SENT, Phase.UNRESOLVED, Phase.PROVISIONING, Phase.BOOTING, Phase.READY}

@@ -39,6 +39,8 @@ from tests.pods.house import L4, OWNER, SPEC, Crash, Fuse, House, MemoryStore
 
 RUNTIME: Final = 300.0
 DOWN_AT: Final = 150.0
+IDLE: Final = 40.0
+LATE_DOWN_AT: Final = 260.0  # after a pod has slept and was woken
 QUARANTINE: Final = 180.0  # the default of provider.quarantine_seconds
 DELAYS: Final = (1.0, 30.0, 400.0)  # the last one is longer than the lease
 WATCHED_AFTER: Final = 400.0  # seconds for which nothing may come back after all is settled
@@ -90,6 +92,8 @@ TRUE_LISTS: Final = tuple(name for name, (_, faults) in WEATHERS.items() if not 
 """Those in which each round of a reaper counts; with a list that lies it ends nothing."""
 
 ENDINGS: Final = ("down", "expiry", "down and up again")
+WOKEN: Final = "asleep, woken by requests, down"
+"""An ending of its own family. The requests go on after the down."""
 LOSSES: Final = ("newest", "all")
 """What is lost of the state at the first death: the newest generation, or both."""
 
@@ -193,6 +197,8 @@ class Life:
         self.schedule = schedule
         self.house = house = House(runtime_seconds=RUNTIME)
         house.configure(pod={"max_extension_seconds": 0.0})
+        if schedule.ending == WOKEN:
+            house.configure(pod={"idle_seconds": IDLE}, routing={"wake": True})
         house.fuse = self.fuse = Odometer()
         house.store = self.disk = Disk(house.fuse, house.true_time)
         fields, faults = _ALL_WEATHERS[schedule.weather]
@@ -213,6 +219,8 @@ class Life:
         self.left_at: float | None = None
         self.is_stuck = False
         self.reaps_at = self.start
+        self.slept_at: float | None = None
+        self.asked_before_down: int | None = None
         self._boot()
 
     @property
@@ -235,12 +243,27 @@ class Life:
     def _wishes(self) -> list[tuple[float, Callable[[], None]]]:
         house, start = self.house, self.start
         wishes: list[tuple[float, Callable[[], None]]] = [(start, house.up)]
+        if self.schedule.ending == WOKEN:
+            return [*wishes, (start + LATE_DOWN_AT, self._down_for_good)]
         if self.schedule.ending != "expiry":
             wishes.append((start + DOWN_AT, house.down))
         if self.schedule.ending == "down and up again":
             wishes.append((start + DOWN_AT + 7, house.up))
             wishes.append((start + DOWN_AT + 7 + RUNTIME / 2, house.down))
         return wishes
+
+    def _down_for_good(self) -> None:
+        self.asked_before_down = len(self.cloud.requests)
+        self.house.down()
+
+    def _call(self) -> None:
+        """Requests want the first pod that sleeps for as long as it does, and go on after down."""
+        sleep = self.disk.saves[-1].sleep if self.disk.saves else None
+        if sleep and self.slept_at is None:
+            self.slept_at = sleep.since
+        is_asleep = sleep is not None and sleep.since == self.slept_at
+        if self.schedule.ending == WOKEN and (is_asleep or self.asked_before_down is not None):
+            self.house.ask()
 
     def _boot(self) -> None:
         self.fuse.left = self.kills.pop(0) if self.kills else None
@@ -255,6 +278,7 @@ class Life:
             after += RUNTIME + 4 * REAPED_EVERY * self.schedule.is_reaped
         while settled_at is None or self.now < settled_at + after:
             self._take_wishes()
+            self._call()
             pause = self._turn()
             self._reap()
             settled_at = None if self._is_busy() else settled_at or self.now
@@ -381,6 +405,10 @@ class Life:
             "I10 less counted than billed": self._has_undercounted(pods),
             "I12 never settled": self.is_stuck,
             "I13 an end was undone": not self.schedule.loss and self._has_undone_an_end(),
+            "I14 requests made more than one pod": (
+                self.schedule.ending == WOKEN and len(pods) > self._allowed()
+            ),
+            "I14 a request brought a pod after down": self._is_asked_after_down(),
             "I16 settled without evidence": self.left_at is not None and not self._has_evidence(),
         }
         if self.schedule.is_guarded and self.schedule.starts:
@@ -400,7 +428,11 @@ class Life:
         """
         if self.schedule.loss == "all" or self.schedule.fate == BEYOND:
             return float("inf")
-        return 2 if self.schedule.ending == "down and up again" else 1
+        return 2 if self.schedule.ending in {"down and up again", WOKEN} else 1
+
+    def _is_asked_after_down(self) -> bool:
+        asked = self.asked_before_down
+        return asked is not None and len(self.cloud.requests) > asked
 
     def _has_ended_a_stranger(self) -> bool:
         return any(pod.pod_id in self.cloud.terminated for pod in self.strangers)
@@ -472,10 +504,14 @@ def one_death_anywhere() -> Iterator[Schedule]:
 
 
 def in_fair_weather() -> Iterator[Schedule]:
-    """Each point of the lives that nothing else disturbs, for every fate of the create."""
+    """Each point of the lives that nothing else disturbs, for every fate of the create; one more
+    sleeps and is woken.
+    """
     for fate in FATES:
         whole = Schedule(fate)
         yield from (replace(whole, kills=(at,)) for at in range(points(whole)))
+    woken = Schedule(ending=WOKEN)
+    yield from (replace(woken, kills=(at,)) for at in range(points(woken)))
 
 
 def some(
@@ -528,6 +564,11 @@ FAMILIES: Final = (
     Family(
         "in-pod guard that is ahead of our clock",
         partial(some, ending="expiry", is_guarded=True, ahead=AHEAD),
+        200,
+    ),
+    Family(
+        "asleep and woken by requests, one or two deaths",
+        partial(some, deaths=(1, 2), ending=WOKEN),
         200,
     ),
     Family("newest state lost at the death", partial(some, deaths=(1, 2), loss="newest"), 300),

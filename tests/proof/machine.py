@@ -18,6 +18,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from podman_llm.core.demand import Demand
 from podman_llm.core.pod import ALLOWED, CLOSED, Phase, PodRecord, StopReason
 from podman_llm.errors import StateError
 from podman_llm.pods.controller import Tick
@@ -29,6 +30,7 @@ from tests.proof.explorer import FATES, Disk, Odometer, WatchedCloud, stranger
 
 RUNTIME: Final = 900.0
 EXTENSION: Final = 600.0
+IDLENESS: Final = 800.0
 OVERRUN_MOST: Final = 120.0  # I4, beyond the time in which nobody of ours could act
 SETTLED_WITHIN: Final = 3000.0  # I12, of good behaviour of all others
 FOREIGN = (
@@ -118,13 +120,14 @@ class PodMachine(RuleBasedStateMachine):
 
     @initialize(
         fate=st.sampled_from(sorted(FATES)),
-        idle=st.sampled_from([None, 400.0]),
+        idle=st.sampled_from([None, 100.0, 400.0]),
         lag=st.sampled_from([0.0, 0.0, 20.0, 40.0]),
+        wakes=st.sampled_from([True, True, False]),
     )
-    def begin(self, fate: str, idle: float | None, lag: float) -> None:
+    def begin(self, fate: str, idle: float | None, lag: float, wakes: bool) -> None:
         self.cloud.fates.append(FATES[fate])
         self.cloud.list_lag = self.cloud.hidden_for = lag
-        self.house.configure(pod={"idle_seconds": idle})
+        self.house.configure(pod={"idle_seconds": idle}, routing={"wake": wakes})
 
     # What people do -----------------------------------------------------------------------------
 
@@ -165,6 +168,30 @@ class PodMachine(RuleBasedStateMachine):
         self.house.activity = replace(
             QUIET, in_flight=in_flight, last_counted_at=at, known=is_known
         )
+
+    @rule(waits=st.booleans(), leaves=st.booleans())
+    def requests_want_a_pod(self, waits: bool, leaves: bool) -> None:
+        """They say so whatever the pod does; the proxy is not always the last to know."""
+        self._played("requests wake")
+        now = self.house.clock.wall()
+        held = now if waits and not leaves else None
+        self.house.demand = Demand(asked_at=None if waits else now, held_at=held)
+
+    @precondition(lambda self: self.house.settings.routing.wake)
+    @rule(asks=st.booleans())
+    def nobody_uses_it_for_long(self, asks: bool) -> None:
+        """A pod, if there is none, until it sleeps, if it does; then one may want it after all."""
+        self._played("idleness")
+        if self.house.desired is None or self.house.desired.want == "down":
+            self.up("tiny")
+        self.house.activity = QUIET
+        until = self.house.true_time() + IDLENESS
+        while self.house.true_time() < until and not self._is_asleep():
+            self._turn()
+        if asks:
+            self.requests_want_a_pod(waits=True, leaves=False)
+        for _ in range(3):
+            self._turn()
 
     # What time and the computer do --------------------------------------------------------------
 
@@ -331,6 +358,15 @@ class PodMachine(RuleBasedStateMachine):
             for before, after in pairwise(phases):
                 assert after in ALLOWED[before], (before, after)
 
+    def i14_a_request_that_left_makes_no_pod(self) -> None:
+        for at, state in self.disk.history[self.looked_at :]:
+            is_asked_for = state.current is not None and state.current.phase is Phase.SENT
+            if is_asked_for and state.sleep is not None:
+                self._played("woken")
+                assert self.house.demand.is_pressing(
+                    since=state.sleep.since, now=at + self.house.skew
+                )
+
     def i15_no_pod_is_idle_while_it_answers(self) -> None:
         assert self.idle_while_busy == 0
 
@@ -414,6 +450,11 @@ class PodMachine(RuleBasedStateMachine):
 
     def _last_record(self) -> PodRecord | None:
         return self.disk.saves[-1].current if self.disk.saves else None
+
+    def _is_asleep(self) -> bool:
+        record = self._last_record()
+        is_over = record is not None and not record.is_open
+        return is_over and self.disk.saves[-1].sleep is not None
 
     def _is_in_quarantine(self) -> bool:
         until = self.disk.saves[-1].quarantine_until if self.disk.saves else float("inf")

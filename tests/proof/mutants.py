@@ -27,16 +27,18 @@ from podman_llm.core import (
     own_end,
     reaping,
     rebuild,
+    sleep,
 )
-from podman_llm.core.pod import Evidence, Guard, Phase, PodRecord
+from podman_llm.core.demand import HELD_COUNTS, Demand
+from podman_llm.core.pod import Candidate, Evidence, Guard, Phase, PodRecord
 from podman_llm.core.sight import NotCreated, Refusal, Terminated
 from podman_llm.core.world import Book, Decision, World
 from podman_llm.pods import book as books
 from podman_llm.pods.controller import Controller
 from podman_llm.state.store import PodState
 from podman_llm.testing.cloud import Cloud
-from tests.pods import test_controller, test_crashes, test_listen
-from tests.proof.explorer import AHEAD, BEYOND, Schedule, points
+from tests.pods import test_controller, test_crashes, test_listen, test_wake
+from tests.proof.explorer import AHEAD, BEYOND, WOKEN, Schedule, points
 
 Patch = pytest.MonkeyPatch
 
@@ -213,6 +215,26 @@ def guard_not_required(patch: Patch) -> None:
     everywhere(patch, judged, mutant)
 
 
+def any_demand_counts(patch: Patch) -> None:
+    def mutant(self: Demand, *, since: float, now: float) -> bool:
+        return any(at is not None and at > since for at in (self.asked_at, self.held_at))
+
+    patch.setattr(Demand, "is_pressing", mutant)
+
+
+def wakes_uncalled(patch: Patch) -> None:
+    everywhere(patch, sleep.is_called, lambda world: world.book.sleep is not None)
+
+
+def woken_for_longer(patch: Patch) -> None:
+    fresh = attempts._fresh
+
+    def mutant(world: World, model: str, candidate: Candidate, _began: object) -> Any:
+        return fresh(world, model, candidate, None)
+
+    patch.setattr(attempts, "_fresh", mutant)
+
+
 def no_reaper(patch: Patch) -> None:
     everywhere(patch, reaping.overdue, lambda *_: ())
 
@@ -350,6 +372,24 @@ MUTANTS: Final = (
         own_end_is_loss,
         "I1 more pods than were needed",
         lambda: _undying(ending="expiry", is_guarded=True, ahead=AHEAD),
+    ),
+    Mutant(
+        "a sleeping pod wakes by itself",
+        wakes_uncalled,
+        "I14 requests made more than one pod",
+        lambda: _undying(ending=WOKEN),
+    ),
+    Mutant(
+        "a request counts however long ago it was",
+        any_demand_counts,
+        "test_a_client_long_gone_wakes_nothing",
+        test=lambda: test_wake.test_a_client_long_gone_wakes_nothing("held_at", HELD_COUNTS),
+    ),
+    Mutant(
+        "a woken pod has a time of its own",
+        woken_for_longer,
+        "test_a_woken_pod_has_what_is_left_of_the_time_asked_for",
+        test=test_wake.test_a_woken_pod_has_what_is_left_of_the_time_asked_for,
     ),
     Mutant(
         "no reaper, and nobody comes back",

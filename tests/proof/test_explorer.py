@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.proof.explorer import FAMILIES, Family, Schedule, explore, live, points
+from tests.proof.explorer import FAMILIES, WOKEN, Family, Life, Schedule, explore, live, points
 
 SEED = 20261121
 
@@ -41,6 +41,15 @@ def test_an_empty_list_is_not_believed_after_all_state_was_lost(schedule: Schedu
 def test_a_schedule_is_played_the_same_every_time() -> None:
     schedule = Schedule("late", "empty lists", "expiry", kills=(40, 11), delay=30.0)
     assert live(schedule) == live(schedule)
+
+
+def test_in_a_life_that_is_woken_there_is_a_second_pod() -> None:
+    life = Life(Schedule(ending=WOKEN))
+    life.play()
+    assert len(life.cloud.pods) == 2
+    assert life.left_at
+    assert life.house.demand.asked_at
+    assert life.house.demand.asked_at > life.left_at
 
 
 def test_a_life_has_a_point_before_and_after_each_call_and_save() -> None:

@@ -34,4 +34,12 @@ def test_whatever_happens_the_invariants_hold(
     )
     told = ", ".join(f"{what} {count}" for what, count in sorted(COUNTS.items()))
     record_property("proof", f"properties: {EXAMPLES} lives of up to {STEPS} events: {told}")
-    assert {"up", "down", "two CLIs", "crash", "state wiped", "clock jump"} <= COUNTS.keys()
+    assert {
+        "up",
+        "down",
+        "two CLIs",
+        "crash",
+        "state wiped",
+        "clock jump",
+        "woken",
+    } <= COUNTS.keys()
