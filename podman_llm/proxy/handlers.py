@@ -73,7 +73,11 @@ class Handlers:
             raise web.HTTPRequestEntityTooLarge(
                 max_size=self._max_body_bytes, actual_size=request.content_length or 0
             )
-        return await request.read()
+        try:
+            return await request.read()
+        except web.RequestPayloadError as err:
+            message = "the body is not what its headers say: it cannot be decoded."
+            raise Refusal(400, message, code="bad_body") from err
 
 
 def _ask(request: web.Request, route: Route, query: str, body: bytes, question: Question) -> Ask:

@@ -29,6 +29,7 @@ _USD: Final = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
 _NOT_FORWARDED: Final = frozenset(
     {
         "accept-encoding",
+        "content-encoding",  # it has been decoded
         "content-length",
         "cookie",
         "expect",

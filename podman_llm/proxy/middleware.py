@@ -184,10 +184,8 @@ class Boundary:
         except UpstreamError as err:
             _log.warning(names.UPSTREAM_FAILED, extra={"request_id": request_id, "why": str(err)})
             return self._refuse(request, envelope.from_upstream_error(err, marks.target.served_by))
-        except web.HTTPRequestEntityTooLarge as err:
-            return self._refuse(request, _too_large(err))
-        except web.HTTPException:
-            raise
+        except web.HTTPException as err:
+            return self._refuse(request, _in_our_words(err))
         except Exception:  # noqa: BLE001 - the request boundary: a defect costs one request only
             _log.exception(names.REQUEST_FAILED, extra={"request_id": request_id})
             return self._refuse(request, Refusal(500, "a defect; see the log.", code="internal"))
@@ -240,9 +238,8 @@ def _preflight(request: web.Request) -> web.Response:
     )
 
 
-def _too_large(err: web.HTTPRequestEntityTooLarge) -> Refusal:
-    return Refusal(
-        413,
-        f"{err.text} Raise `proxy.max_body_bytes` if this is meant.",
-        code="request_too_large",
-    )
+def _in_our_words(err: web.HTTPException) -> Refusal:
+    if isinstance(err, web.HTTPRequestEntityTooLarge):
+        message = f"{err.text} Raise `proxy.max_body_bytes` if this is meant."
+        return Refusal(err.status, message, code="request_too_large")
+    return Refusal(err.status, f"{err.reason}.", code="not_served")

@@ -8,9 +8,10 @@ import os
 import signal
 import socket
 import ssl
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from podman_llm.proxy.streaming import reset
 from podman_llm.telemetry import names
@@ -47,6 +48,7 @@ async def serve(
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=_Connections(logging.getLogger("aiohttp.server"), {}),
         handle_signals=False,
         # A client that leaves cancels its handler, and that closes the upstream's connection.
         handler_cancellation=True,
@@ -65,6 +67,21 @@ async def serve(
         await runner.cleanup()
         if lifeline_fd is not None:
             loop.remove_reader(lifeline_fd)
+
+
+class _Connections(logging.LoggerAdapter[logging.Logger]):
+    """What aiohttp has to say of connections.
+
+    That a client speaks no HTTP is no defect of ours and needs no traceback, which would quote what
+    came, keys included.
+    """
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **more: Any) -> None:  # noqa: ANN401 - as logging has it
+        """Log a defect, or in a line that a client's bytes were none."""
+        if isinstance(exc_info, (HttpProcessingError, web.RequestPayloadError)):
+            self.logger.warning(names.REQUEST_MALFORMED, extra={"why": type(exc_info).__name__})
+        else:
+            super().exception(msg, *args, exc_info=exc_info, **more)
 
 
 async def _drain(runner: web.AppRunner, seconds: float) -> None:

@@ -22,6 +22,7 @@ WORKER_UNSTARTABLE: Final = "worker.unstartable"
 WORKER_KILLED: Final = "worker.killed"
 
 REQUEST_FAILED: Final = "request.failed"
+REQUEST_MALFORMED: Final = "request.malformed"
 UPSTREAM_FAILED: Final = "upstream.failed"
 FAILED_OVER: Final = "request.failed_over"
 CIRCUIT_MOVED: Final = "circuit.moved"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from io import BytesIO
@@ -10,6 +11,7 @@ from podman_llm.testing.transcripts import RecordedRequest
 from tests.proxy.failover_rig import BOOTING, house
 from tests.proxy.rig import ANSWER, CHAT, http, proxy, says
 
+GZIP = {"Content-Encoding": "gzip"}
 JSON = {"Content-Type": "application/json"}
 MODELS = b'{"object":"list","data":[]}'
 
@@ -34,6 +36,18 @@ async def test_what_is_no_json_is_refused_in_openai_shape(body: bytes) -> None:
         assert error["message"].startswith("podman-llm: ")
         assert error.keys() == {"message", "type", "param", "code"}
         assert not rig.upstream.turns
+
+
+async def test_a_compressed_body_goes_on_as_what_it_is() -> None:
+    asked = b'{"messages":[]}'
+    async with proxy(says(http(ANSWER))) as rig:
+        answer = await rig.ask(data=gzip.compress(asked), headers=JSON | GZIP)
+        assert answer.status == 200
+        request = rig.upstream.turns[0].request
+        assert (request.body, request.header("content-encoding")) == (asked, None)
+        refused = await rig.ask(data=asked, headers=JSON | GZIP)
+        assert refused.status == 400
+        assert json.loads(refused.body)["error"]["code"] == "bad_body"
 
 
 @pytest.mark.parametrize("body", [b"[1]", b'"text"', b"null", b'{"messages": 7, "stream": "x"}'])

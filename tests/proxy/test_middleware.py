@@ -209,3 +209,14 @@ async def test_every_answer_tells_when_the_pod_ends() -> None:
 async def test_where_nothing_ends_no_end_is_told() -> None:
     async with proxy(says(http(ANSWER))) as rig:
         assert (await rig.raw(post(LOCAL, JSON))).header("X-Podman-LLM-Expires") in {None, ""}
+
+
+async def test_what_has_no_route_is_refused_in_openai_shape() -> None:
+    async with (
+        proxy(says()) as rig,
+        rig.connection(b"CONNECT there:443 HTTP/1.1\r\nHost: localhost\r\n\r\n") as (reader, _),
+    ):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 404 ")
+        assert b"X-Request-Id: " in head
+        assert b'"code": "not_served"' in await reader.read(1000)

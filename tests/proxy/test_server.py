@@ -13,14 +13,17 @@ from aiohttp import web
 
 from podman_llm.proxy.server import serve
 from tests.proxy.rig import (
+    ANSWER,
     DONE,
     EVENTS,
     STREAM_END,
     STREAM_HEAD,
     Turn,
     chunk,
+    http,
     proxy,
     request_bytes,
+    says,
 )
 
 STREAMED = request_bytes(b'{"messages":[],"stream":true}')
@@ -77,6 +80,27 @@ async def test_an_idle_connection_does_not_hold_up_the_end() -> None:
 
 async def endless_silence(_turn: Turn) -> None:
     await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nAuthorization: Bearer my-secret" + b"x" * 70_000 + b"\r\n\r\n",
+        b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        STREAMED.partition(b"Content-Length")[0]
+        + b"Transfer-Encoding: chunked\r\n\r\nmy-secret\r\n",
+    ],
+)
+async def test_what_is_no_http_is_told_in_a_line_that_does_not_quote_it(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with proxy(says(http(ANSWER))) as rig, rig.connection(sent) as (reader, _):
+        assert (await reader.readline()).split()[1] == b"400"
+    said = [record for record in caplog.records if record.name == "aiohttp.server"]
+    assert [record.getMessage() for record in said] == ["request.malformed"]
+    assert said[0].exc_info is None
+    assert "secret" not in str(vars(said[0]))
 
 
 async def listens(port: int) -> bool:
