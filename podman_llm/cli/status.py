@@ -9,6 +9,7 @@ from podman_llm.cli.durations import format_duration
 from podman_llm.cli.view import View, as_json, look
 from podman_llm.core.guard import WORDS as GUARD_WORDS
 from podman_llm.core.pod import Guard
+from podman_llm.state.activity import Detour
 
 
 @click.command()
@@ -108,10 +109,18 @@ def _proxy_rows(view: View) -> list[tuple[str, str]]:
     if activity.fallbacks or activity.failed_attempts:
         told = f"{activity.fallbacks} answers, {activity.failed_attempts} failed attempts"
         rows.append(("Fallbacks", told))
+    if activity.detour is not None:
+        rows.append(("Last", _told(activity.detour, view.now)))
     rows += _circuit_rows(view)
     problems = [worker.problem for worker in view.daemon.workers if worker.problem]
     problems += view.cache_problems
     return rows + [("Problem", problem) for problem in problems]
+
+
+def _told(detour: Detour, now: float) -> str:
+    is_refusal = detour.served_by == "podman-llm"
+    what = f"refused with {detour.status}" if is_refusal else f"{detour.served_by} answered"
+    return f"{what} {format_duration(max(0.0, now - detour.at))} ago: {detour.why}"
 
 
 def _circuit_rows(view: View) -> list[tuple[str, str]]:

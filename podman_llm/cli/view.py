@@ -198,6 +198,7 @@ def as_json(view: View) -> dict[str, Any]:
         "failed_attempts": view.activity.failed_attempts,
         "fallback_answers": view.activity.fallbacks,
         "circuits": dict(view.activity.circuits),
+        "last_detour": detour.model_dump() if (detour := view.activity.detour) else None,
         "shut_by_hand": list(view.shut_by_hand),
         "problems": list(view.cache_problems),
         "notices": [asdict(notice) for notice in view.notices],

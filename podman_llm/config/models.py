@@ -115,6 +115,8 @@ class ProxySettings(_Group):
     """How long a stopping worker lets answers finish."""
     linger_seconds: Seconds = 2
     """How long a call goes on whose client left: one that asks the same again finds it running."""
+    access_log: bool = False
+    """A line in the log for each request, not just for those that others answered, or nobody."""
 
 
 class CacheSettings(_Group):

@@ -128,6 +128,11 @@ def edge_error(status: int, *, is_rented: bool) -> UpstreamError | None:
     return None
 
 
+def in_full(err: UpstreamError) -> str:
+    """What went wrong, and what to do about it where that is known."""
+    return f"{err.message} ({err.hint})" if err.hint else err.message
+
+
 def may_have_arrived(err: UpstreamError) -> bool:
     """Whether a failed attempt's question may have got there."""
     return not isinstance(err, UpstreamUnreachable) or err.was_asked

@@ -6,7 +6,7 @@ ceiling nobody is asked of whom it is not known what the answer may cost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from podman_llm.core.abilities import Needs
@@ -15,6 +15,9 @@ from podman_llm.core.completion import Endpoint
 
 _PICTURE_TOKENS: Final = 2_000
 """What a large picture is charged as, about."""
+
+
+_NAMES: Final = ("input_usd_per_million", "output_usd_per_million", "max_answer_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ UNPRICED: Final = Price()
 class Quote:
     """What an attempt costs at most, in micro-dollars.
 
-    None where nobody can tell; ``unknown`` names what is missing.
+    None where nobody can tell; ``unknown`` names the settings that are missing.
     """
 
     micros: int | None
@@ -50,15 +53,14 @@ def quote(needs: Needs, price: Price, longest_answer: int | None) -> Quote:
     ``longest_answer`` is the limit, in tokens, of an answer to a request that sets none.
     """
     prompt = needs.prompt + needs.pictures * _PICTURE_TOKENS
-    if price.prompt is None:
-        return Quote(None, "`input_usd_per_million`")
-    if needs.endpoint is Endpoint.EMBEDDINGS:  # what it writes is not charged
-        return Quote(_rounded_up(prompt * price.prompt))
-    if price.answer is None:
-        return Quote(None, "`output_usd_per_million`")
     answer = longest_answer if needs.answer is None else needs.answer
-    if answer is None:
-        return Quote(None, "`max_answer_tokens` (or `max_tokens` in the request)")
+    if needs.endpoint is Endpoint.EMBEDDINGS:  # what it writes is not charged
+        price, answer = replace(price, answer=0), 0
+    if price.prompt is None or price.answer is None or answer is None:
+        asked = (price.prompt, price.answer, answer)
+        return Quote(
+            None, ", ".join(name for name, of in zip(_NAMES, asked, strict=True) if of is None)
+        )
     return Quote(_rounded_up(prompt * price.prompt + needs.choices * answer * price.answer))
 
 
@@ -70,7 +72,9 @@ def beyond(asked: Quote, ceiling: int | None, spent: int = 0) -> str:
     if ceiling is None:
         return ""
     if asked.micros is None:
-        return f"has no known cost, which the limit of {_usd(ceiling)} needs: set {asked.unknown}"
+        return (
+            f"has no known cost, which the limit of {_usd(ceiling)} needs: set its {asked.unknown}"
+        )
     if spent + asked.micros <= ceiling:
         return ""
     before = f" after {_usd(spent)} before it" if spent else ""

@@ -11,7 +11,7 @@ from typing import Final
 from podman_llm.core.breaker import CircuitState
 from podman_llm.errors import StateError
 from podman_llm.host.clock import Clock
-from podman_llm.state.activity import WorkerActivity
+from podman_llm.state.activity import Detour, WorkerActivity
 from podman_llm.telemetry import names
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ class Activity:
     seconds) know only requests that reach the upstream, because only those keep a pod from being
     idle.
     ``failed_attempts`` are those after which another upstream was asked or the request refused,
-    ``fallbacks`` the answers of others than the pod; ``circuits`` tells the breakers' states.
+    ``fallbacks`` the answers of others than the pod, ``detour`` tells of the last one or of a
+    refusal; ``circuits`` tells the breakers' states.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Activity:
         self.errors = before.errors if before else 0
         self.failed_attempts = before.failed_attempts if before else 0
         self.fallbacks = before.fallbacks if before else 0
+        self.detour = before.detour if before else None
         self.circuits: Callable[[], Mapping[str, CircuitState]] = dict
         self.cache_problem = ""
 
@@ -83,6 +85,13 @@ class Activity:
                 self.bypassed += 1
         self.changed.set()
 
+    def note_detour(self, *, status: int, served_by: str, attempts: str, why: str) -> None:
+        """Remember the last answer that was neither the pod's nor a kept one."""
+        self.detour = Detour(
+            at=self._clock.wall(), status=status, served_by=served_by, attempts=attempts, why=why
+        )
+        self.changed.set()
+
     def snapshot(self) -> WorkerActivity:
         """The numbers as they are now."""
         return WorkerActivity(
@@ -101,6 +110,7 @@ class Activity:
             failed_attempts=self.failed_attempts,
             fallbacks=self.fallbacks,
             circuits=dict(self.circuits()),
+            detour=self.detour,
             cache_problem=self.cache_problem,
         )
 

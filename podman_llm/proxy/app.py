@@ -74,11 +74,14 @@ def build_app(
         chance=chance,
         keeps_credentials=not gate.has_keys,
     )
-    boundary = Boundary(gate=gate, targets=targets, activity=activity, request_ids=request_ids)
-    app = web.Application(
-        middlewares=[boundary.middleware()], client_max_size=settings.proxy.max_body_bytes
+    boundary = Boundary(
+        gate=gate,
+        targets=targets,
+        activity=activity,
+        request_ids=request_ids,
+        logs_all=settings.proxy.access_log,
     )
-    app.on_response_prepare.append(boundary.stamp)
+    app = _bounded(boundary, settings.proxy.max_body_bytes)
     obedience = Obedience(orders or OwnOrders(), way.circuits, activity)
     admin = Admin(
         settings=settings,
@@ -173,6 +176,12 @@ def _make_way(
     )
     owned = frozenset([upstream, *(backend.upstream for backend in backends)])
     return _Way(cache, owned, shelf, others, circuits, roster, boarding, pipeline)
+
+
+def _bounded(boundary: Boundary, max_body_bytes: int) -> web.Application:
+    app = web.Application(middlewares=[boundary.middleware()], client_max_size=max_body_bytes)
+    app.on_response_prepare.append(boundary.stamp)
+    return app
 
 
 def _handlers(settings: Settings, pipeline: Pipeline) -> Handlers:

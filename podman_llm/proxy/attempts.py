@@ -19,6 +19,7 @@ from podman_llm.core.failover import (
     all_failed,
     edge_error,
     fallback_reason,
+    in_full,
     judge_error,
     judge_status,
     may_have_arrived,
@@ -236,7 +237,7 @@ def _failed(asked: Asked, err: UpstreamError) -> Tried:
     return Tried(
         asked.served_by,
         judge_error(err),
-        str(err),
+        in_full(err),
         is_pod=asked.is_pod,
         micros=asked.micros,
         was_asked=may_have_arrived(err),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from podman_llm.core.failover import in_full
 from podman_llm.core.messages_errors import messages_error, speaks_messages
 from podman_llm.core.routing import Route
 from podman_llm.errors import UpstreamError
@@ -58,7 +59,7 @@ def from_upstream_error(
     ``also`` is said after it, and ``attempts`` in a header.
     """
     code = "upstream_timeout" if err.status == 504 else "upstream_failed"  # noqa: PLR2004 - HTTP
-    message = f"{served_by}: {str(err).rstrip('.')}. {also}".rstrip()
+    message = f"{served_by}: {in_full(err).rstrip('.')}. {also}".rstrip()
     return Refusal(err.status, message, code=code, retry_after=RETRY_SECONDS, attempts=attempts)
 
 

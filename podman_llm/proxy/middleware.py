@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -36,11 +37,16 @@ _TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 # What a web page may send to a foreign origin without asking first.
 _FORM_TYPES: Final = frozenset({"", "application/x-www-form-urlencoded", "text/plain"})
 _SERVER_ERROR: Final = 500
+_LEFT: Final = 499
+"""In the log: the client left before its answer began or ended."""
 
 
 @dataclass(slots=True)
 class Marks:
-    """What the headers of an answer will say about it. ``age`` is in seconds, None but on hits."""
+    """What the headers of an answer will say about it. ``age`` is in seconds, None but on hits.
+
+    ``refused`` is why nobody gave one.
+    """
 
     request_id: str
     target: Target
@@ -50,6 +56,12 @@ class Marks:
     origin: str = ""
     attempts: str = ""
     fallback_reason: str = ""
+    refused: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why it was not simply the pod, or an answer that was kept."""
+        return self.fallback_reason or self.refused
 
 
 MARKS: Final = web.RequestKey("marks", Marks)
@@ -154,12 +166,19 @@ class Boundary:
     """The one middleware, and the signal that stamps headers on whatever leaves."""
 
     def __init__(
-        self, *, gate: Gate, targets: Targets, activity: Activity, request_ids: Callable[[], str]
+        self,
+        *,
+        gate: Gate,
+        targets: Targets,
+        activity: Activity,
+        request_ids: Callable[[], str],
+        logs_all: bool,
     ) -> None:
         self._gate = gate
         self._targets = targets
         self._activity = activity
         self._request_ids = request_ids
+        self._logs_all = logs_all
 
     def middleware(self) -> Middleware:
         """This boundary in the form that aiohttp wants."""
@@ -174,6 +193,39 @@ class Boundary:
         given = request.headers.get("X-Request-Id", "")
         request_id = given if _SANE_ID.fullmatch(given) else self._request_ids()
         marks = request[MARKS] = Marks(request_id, self._targets.snapshot())
+        began, status = asyncio.get_running_loop().time(), _LEFT
+        try:
+            response = await self._respond(request, handler, marks)
+            status = response.status
+            return response
+        finally:
+            if marks.why or self._logs_all:
+                self._tell(request, marks, status, asyncio.get_running_loop().time() - began)
+
+    def _tell(self, request: web.Request, marks: Marks, status: int, seconds: float) -> None:
+        """One line for the request; what was not as always is shown by ``status`` too."""
+        if marks.why:
+            self._activity.note_detour(
+                status=status, served_by=marks.served_by, attempts=marks.attempts, why=marks.why
+            )
+        facts = {
+            "request_id": marks.request_id,
+            "method": request.method,
+            "path": request.path,
+            "status": status,
+            "seconds": round(seconds, 3),
+            "cache": marks.cache,
+            "served_by": marks.served_by,
+            "attempts": marks.attempts,
+            "why": marks.why,
+        }
+        _log.info(
+            names.REQUEST_ANSWERED, extra={name: fact for name, fact in facts.items() if fact != ""}
+        )
+
+    async def _respond(
+        self, request: web.Request, handler: Handler, marks: Marks
+    ) -> web.StreamResponse:
         try:
             marks.origin = self._gate.admit(request)
             if marks.origin and request.method == hdrs.METH_OPTIONS:
@@ -182,12 +234,13 @@ class Boundary:
         except Refusal as refusal:
             return self._refuse(request, refusal)
         except UpstreamError as err:
-            _log.warning(names.UPSTREAM_FAILED, extra={"request_id": request_id, "why": str(err)})
+            facts = {"request_id": marks.request_id, "why": str(err)}
+            _log.warning(names.UPSTREAM_FAILED, extra=facts)
             return self._refuse(request, envelope.from_upstream_error(err, marks.target.served_by))
         except web.HTTPException as err:
             return self._refuse(request, _in_our_words(err))
         except Exception:  # noqa: BLE001 - the request boundary: a defect costs one request only
-            _log.exception(names.REQUEST_FAILED, extra={"request_id": request_id})
+            _log.exception(names.REQUEST_FAILED, extra={"request_id": marks.request_id})
             return self._refuse(request, Refusal(500, "a defect; see the log.", code="internal"))
 
     def _refuse(self, request: web.Request, refusal: Refusal) -> web.Response:
@@ -195,6 +248,8 @@ class Boundary:
             self._activity.errors += 1
         marks = request[MARKS]
         marks.served_by, marks.attempts = "podman-llm", refusal.attempts
+        if refusal.status in _TRY_AGAIN:
+            marks.refused = refusal.message
         return envelope.render(refusal, locate(request.rel_url.raw_path))
 
     async def stamp(self, request: web.Request, response: web.StreamResponse) -> None:

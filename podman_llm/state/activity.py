@@ -20,6 +20,19 @@ from podman_llm.state.paths import StatePaths
 _DISTRUST: Final[tuple[CircuitState, ...]] = ("CLOSED", "HALF_OPEN", "OPEN")
 
 
+class Detour(documents.Document):
+    """An answer that was neither the pod's nor a kept one: whose, when (wall seconds), and why.
+
+    A refusal is ours, with its ``status``; ``attempts`` are those made before, as in the header.
+    """
+
+    at: float
+    status: int
+    served_by: str
+    attempts: str
+    why: str
+
+
 class WorkerActivity(documents.Document):
     """One worker's doings. ``at`` and ``last_counted_at`` are wall seconds.
 
@@ -44,6 +57,7 @@ class WorkerActivity(documents.Document):
     failed_attempts: int = 0
     fallbacks: int = 0
     circuits: dict[str, CircuitState] = Field(default_factory=dict)
+    detour: Detour | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,7 @@ class ActivitySummary:
     circuits: Mapping[str, CircuitState] = field(default_factory=dict)
     coalesced: int = 0
     stale: int = 0
+    detour: Detour | None = None
 
 
 def save_activity(paths: StatePaths, activity: WorkerActivity) -> None:
@@ -104,6 +119,9 @@ def summarise(
         circuits=_worst(live),
         coalesced=sum(one.coalesced for one in slots),
         stale=sum(one.stale for one in slots),
+        detour=max(
+            (one.detour for one in slots if one.detour), key=lambda last: last.at, default=None
+        ),
     )
 
 

@@ -21,6 +21,7 @@ WORKER_ENDED: Final = "worker.ended"
 WORKER_UNSTARTABLE: Final = "worker.unstartable"
 WORKER_KILLED: Final = "worker.killed"
 
+REQUEST_ANSWERED: Final = "request.answered"
 REQUEST_FAILED: Final = "request.failed"
 REQUEST_MALFORMED: Final = "request.malformed"
 UPSTREAM_FAILED: Final = "upstream.failed"

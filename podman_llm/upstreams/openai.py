@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Final
@@ -155,4 +157,7 @@ def _origin(call: Call) -> str:
 
 def _why(err: Exception) -> str:
     cause = getattr(err, "os_error", None) or err
+    number: int = getattr(cause, "errno", None) or 0
+    if number in errno.errorcode:
+        return os.strerror(number)  # asyncio's own words repeat the address
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

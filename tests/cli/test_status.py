@@ -12,6 +12,7 @@ from podman_llm.cli.view import View, as_json, look
 from podman_llm.core.breaker import CircuitState
 from podman_llm.core.notices import Notice
 from podman_llm.core.pod import Guard, Phase, Sleep, StopReason
+from podman_llm.state.activity import Detour
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, WorkerReport
 from podman_llm.state.store import PodState
@@ -68,6 +69,24 @@ def test_who_is_not_asked_is_shown_with_the_way_back() -> None:
         "bedrock is shut by hand (`podman-llm breaker close bedrock` lets it be asked again)",
     ]
     assert as_json(shown)["shut_by_hand"] == ["bedrock", "former"]
+
+
+def test_the_last_answer_that_was_not_the_pods_is_shown_with_its_reason() -> None:
+    report = DaemonReport(pid=1, started_at=NOW, tick_at=NOW, note="n", url="u", workers=())
+    why, trail = "The pod is BOOTING.", "bedrock/claude;outcome=answered"
+    detour = Detour(at=NOW + 510, status=200, served_by="bedrock/claude", attempts=trail, why=why)
+    shown = view(daemon=report, activity=replace(view().activity, detour=detour))
+    assert rows(shown)["Last"] == "bedrock/claude answered 1m 30s ago: The pod is BOOTING."
+    assert as_json(shown)["last_detour"] == {
+        "at": NOW + 510,
+        "status": 200,
+        "served_by": "bedrock/claude",
+        "attempts": trail,
+        "why": why,
+    }
+    refused = detour.model_copy(update={"served_by": "podman-llm", "status": 503})
+    shown = view(daemon=report, activity=replace(view().activity, detour=refused))
+    assert rows(shown)["Last"] == "refused with 503 1m 30s ago: The pod is BOOTING."
 
 
 def test_status_of_an_untouched_machine_creates_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from podman_llm.core.failover import (
     all_failed,
     edge_error,
     fallback_reason,
+    in_full,
     judge_error,
     judge_status,
     may_have_arrived,
@@ -123,6 +124,11 @@ def test_a_failure_may_have_cost_what_it_could_unless_it_was_refused_or_never_as
     outcome: Outcome, was_asked: bool, spent: int
 ) -> None:
     assert Tried("x", outcome, micros=9, was_asked=was_asked).spent == spent
+
+
+def test_what_went_wrong_is_told_with_what_to_do() -> None:
+    assert in_full(UpstreamBroke("cut")) == "cut"
+    assert in_full(UpstreamUnreachable("no keys", hint="get some")) == "no keys (get some)"
 
 
 def test_whether_a_question_got_there_is_known_of_who_was_not_reached() -> None:

@@ -23,13 +23,13 @@ CHAT = Needs(Endpoint.CHAT, "podman-llm", prompt=1000, answer=200)
         (replace(CHAT, prompt=1, answer=0), Price(1, 1), None, Quote(1)),  # rounded up
         (CHAT, Price(0, 0), None, FREE),
         (Needs(Endpoint.EMBEDDINGS, prompt=1000), Price(prompt=20_000), None, Quote(20)),
-        (CHAT, UNPRICED, 5, Quote(None, "`input_usd_per_million`")),
-        (CHAT, Price(prompt=1), 5, Quote(None, "`output_usd_per_million`")),
+        (CHAT, UNPRICED, 5, Quote(None, "input_usd_per_million, output_usd_per_million")),
+        (CHAT, Price(prompt=1), 5, Quote(None, "output_usd_per_million")),
         (
             replace(CHAT, answer=None),
             SONNET,
             None,
-            Quote(None, "`max_answer_tokens` (or `max_tokens` in the request)"),
+            Quote(None, "max_answer_tokens"),
         ),
     ],
 )
@@ -55,10 +55,10 @@ def test_the_worst_case_is_the_prompt_and_every_answer_at_its_longest(
             "may cost $0.03 after $0.020001 before it, over the limit of $0.05",
         ),
         (
-            Quote(None, "`input_usd_per_million`"),
+            Quote(None, "input_usd_per_million"),
             2_000_000,
             0,
-            "has no known cost, which the limit of $2 needs: set `input_usd_per_million`",
+            "has no known cost, which the limit of $2 needs: set its input_usd_per_million",
         ),
     ],
 )

@@ -51,6 +51,16 @@ def test_totals_go_on_after_a_restart(activity: Activity, clock: FakeClock) -> N
     assert (again.in_flight, again.pid) == (0, 78)
 
 
+def test_the_last_detour_is_remembered_over_a_restart(activity: Activity, clock: FakeClock) -> None:
+    for why in ("the pod is BOOTING", "the pod is gone"):
+        activity.note_detour(status=200, served_by="bedrock/c", attempts="a;outcome=x", why=why)
+    assert activity.changed.is_set()
+    before = activity.snapshot()
+    assert before.detour is not None
+    assert (before.detour.why, before.detour.at) == ("the pod is gone", 1000)
+    assert Activity(slot=2, pid=78, clock=clock, before=before).snapshot().detour == before.detour
+
+
 class Shelf:
     """Where the activity is written; each write can be awaited."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from podman_llm.testing.openai_faults import Fault, FaultKind
 from tests.proxy.failover_rig import BOOTING, POD_MODEL, House, house
-from tests.proxy.rig import ANSWER, http, proxy, says
+from tests.proxy.rig import ANSWER, CHAT, http, proxy, says
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "routing.md"
 FAULTS: dict[str, dict[str, Any] | None] = {
@@ -265,7 +265,7 @@ async def test_who_may_cost_more_than_the_request_allows_is_not_asked() -> None:
 async def test_who_has_no_price_is_not_asked_under_a_ceiling() -> None:
     async with house("other", routing={"max_usd_per_request": 1}) as rig:
         rig.set_target(**BOOTING)
-        assert "set `input_usd_per_million`" in (await rig.ask()).error
+        assert "set its input_usd_per_million, output_usd_per_million" in (await rig.ask()).error
         assert not rig.services["other"].requests
 
 
@@ -380,6 +380,61 @@ async def test_a_client_that_leaves_says_nothing_of_the_pod() -> None:
                 async with asyncio.timeout(0.1):
                     await rig.ask(stream=True)
         assert rig.activity.snapshot().circuits["pod"] == "CLOSED"
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What the log says of requests."""
+    return [vars(one) for one in caplog.records if one.message == "request.answered"]
+
+
+async def test_the_log_and_the_numbers_tell_whose_answer_it_was_and_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with house("other") as rig:
+        await rig.ask(seed=1)
+        await rig.ask(seed=1)
+        assert not lines(caplog)  # the pod's, and kept: as always
+        rig.set_target(**BOOTING)
+        said = await rig.ask(stream=True, headers={"X-Request-Id": "mine"})
+        [line] = lines(caplog)
+        assert (line["request_id"], line["method"], line["path"]) == ("mine", "POST", CHAT)
+        assert (line["status"], line["cache"]) == (200, "MISS")
+        assert line["served_by"] == said.headers["X-Served-By"] == "other/other-model"
+        assert line["attempts"] == said.headers["X-Attempts"]
+        assert line["why"] == said.headers["X-Fallback-Reason"]
+        assert 0 <= line["seconds"] < 10
+        await rig.services["other"].kill()
+        refused = await rig.ask()
+        line = lines(caplog)[-1]
+        assert (line["status"], line["served_by"]) == (503, "podman-llm")
+        assert line["attempts"] == refused.headers["X-Attempts"]
+        assert refused.error == f"podman-llm: {line['why']}"
+        detour = rig.activity.snapshot().detour
+        assert detour is not None
+        assert (detour.status, detour.why) == (503, line["why"])
+
+
+async def test_the_log_may_have_a_line_for_each_request(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    settings = {"proxy": {"access_log": True, "linger_seconds": 0}}
+    async with house("other", settings=settings) as rig:
+        await rig.ask(seed=1)
+        await rig.ask(seed=1)
+        assert [(line["cache"], line["status"]) for line in lines(caplog)] == [
+            ("MISS", 200),
+            ("HIT", 200),
+        ]
+        assert "why" not in lines(caplog)[0]
+        rig.break_pod(FaultKind.FREEZE)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await rig.ask(stream=True)
+        async with asyncio.timeout(5):
+            while len(lines(caplog)) < 3:  # noqa: ASYNC110 - a log line is no event
+                await asyncio.sleep(0.01)
+        assert lines(caplog)[-1]["status"] == 499
+        assert rig.activity.snapshot().detour is None
 
 
 async def test_a_question_to_nobody_counts_for_no_numbers() -> None:

@@ -104,7 +104,7 @@ def test_its_worst_case_comes_from_the_settings_and_is_unknown_without_them() ->
     prices: dict[str, Any] = {"input_usd_per_million": 3, "output_usd_per_million": 15}
     chat = Needs(Endpoint.CHAT, "podman-llm", prompt=1000)
     assert a_backend().quote(chat).micros is None
-    assert a_backend(**prices).quote(chat).unknown.startswith("`max_answer_tokens`")
+    assert a_backend(**prices).quote(chat).unknown.startswith("max_answer_tokens")
     assert a_backend(**prices, max_answer_tokens=100).quote(chat).micros == 3000 + 1500
     bedrock = a_backend(kind="bedrock", base_url=None, **prices)
     assert bedrock.quote(chat).micros == 3000 + 8192 * 15

@@ -28,7 +28,10 @@ from tests.proxy.rig import (
 )
 
 NAME = "lab-model"
-CHAT = ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Say hello."}]})
+CHAT: tuple[str, dict[str, Any]] = (
+    "/v1/chat/completions",
+    {"messages": [{"role": "user", "content": "Say hello."}]},
+)
 COMPLETIONS = ("/v1/completions", {"prompt": "Once upon"})
 RESPONSES = ("/v1/responses", {"input": "Say hello."})
 MESSAGES = ("/v1/messages", CHAT[1] | {"max_tokens": 30})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from podman_llm.state.activity import (
+    Detour,
     WorkerActivity,
     load_activities,
     save_activity,
@@ -42,6 +43,14 @@ def test_the_dead_keep_their_totals_but_have_nothing_in_flight() -> None:
     assert summary.last_counted_at == 41.0
     assert summary.hit_rate == 6 / 18
     assert summary.known
+
+
+def test_the_last_detour_of_all_is_told() -> None:
+    detours = [
+        Detour(at=at, status=200, served_by=f"at-{at}", attempts="", why="") for at in (7.0, 9.0)
+    ]
+    workers = [_activity(0, detour=detours[1]), _activity(1, detour=detours[0]), _activity(2)]
+    assert summarise(workers, is_alive=lambda _pid: False).detour == detours[1]
 
 
 def test_with_no_live_worker_nothing_is_known() -> None:
