@@ -11,7 +11,7 @@ import click
 from podman_llm.cli.columns import show_table
 from podman_llm.cli.context import Context, pass_context
 from podman_llm.config.models import BudgetSettings
-from podman_llm.core.charges import Amount, PodHours
+from podman_llm.core.charges import Amount, PodHours, total
 from podman_llm.core.pod import PodRecord
 from podman_llm.core.sight import Unknown
 from podman_llm.core.wording import duration, money
@@ -42,7 +42,8 @@ class Costs:
 def cost(context: Context, /, *, by: str | None, offline: bool, json_: bool) -> None:
     """Show what pods cost, from request to proof of absence, the open one included.
 
-    Days are UTC days. The provider's bill lags by about an hour and holds disks besides.
+    Days are UTC days, sums are of GPUs; disks are told apart. The provider's bill lags by about an
+    hour.
     """
     costs = _costs(context, offline=offline)
     if json_:
@@ -78,6 +79,10 @@ def summary(costs: Costs) -> list[str]:
     if (record := costs.open_pod) and record.rates:
         so_far = f"{money(record.spent(now))} so far, {money(record.cost_per_hour)}/h"
         rows.append(("Open", f"pod {record.pod_id or record.name}: {so_far}"))
+    rows.append(("Disks", f"{amount_text(report.disks(lines))}, besides  (the pods' own)"))
+    if record and record.spec.network_volume_id:
+        volume = record.spec.network_volume_id
+        rows.append(("Volume", f"{volume} bills by itself, also without a pod; not counted here"))
     rows += [("Budget", text) for text in _budget_texts(costs)]
     rows.append(("Bill", _bill_text(costs.bill)))
     return [f"{name:<7} {text}" for name, text in rows]
@@ -90,6 +95,7 @@ def as_json(costs: Costs, by: str) -> dict[str, Any]:
         "today": _amount_json(report.on_day(lines, costs.now).amount),
         "month": _amount_json(report.in_month(lines, costs.now).amount),
         "total": _amount_json(report.in_all(lines)),
+        "disks": _amount_json(report.disks(lines)),
         "budget": {"usd_per_day": budget.max_usd_per_day, "usd_total": budget.max_usd_total},
         "by": by,
         "periods": [{"period": one.name, **_amount_json(one.amount)} for one in periods(lines, by)],
@@ -127,10 +133,12 @@ def _bill(context: Context, lines: Sequence[PodHours], now: float) -> Drift | st
 def _budget_texts(costs: Costs) -> list[str]:
     budget, texts = costs.budget, []
     if (cap := budget.max_usd_per_day) is not None:
-        today = report.on_day(costs.lines, costs.now).amount.usd
-        texts.append(f"{money(today)} of {money(cap)} today")
+        gpus = report.on_day(costs.lines, costs.now).amount
+        today = gpus + report.disks_on_day(costs.lines, costs.now)
+        texts.append(f"{money(today.usd)} of {money(cap)} today, disks included")
     if (cap := budget.max_usd_total) is not None:
-        texts.append(f"{money(report.in_all(costs.lines).usd)} of {money(cap)} in all")
+        spent = report.in_all(costs.lines) + report.disks(costs.lines)
+        texts.append(f"{money(spent.usd)} of {money(cap)} in all, disks included")
     return texts
 
 
@@ -138,7 +146,9 @@ def _bill_text(bill: Drift | str) -> str:
     if isinstance(bill, str):
         return f"unknown: {bill}"
     sign = "more" if bill.drift >= 0 else "less"
-    return f"{money(bill.theirs)}, {money(abs(bill.drift))} {sign} than counted here for that time"
+    disks = "" if bill.theirs_disks is None else f"; {money(bill.theirs_disks)} for disks"
+    said = f"{money(bill.theirs)}, {money(abs(bill.drift))} {sign} than counted here for that time"
+    return f"{said}{disks}"
 
 
 def _amount_json(amount: Amount) -> dict[str, float]:
@@ -155,6 +165,7 @@ def _pod_json(line: PodHours) -> dict[str, Any]:
         "is_settled": line.is_settled,
         "reason": line.reason or None,
         **_amount_json(line.amount),
+        "disk_usd": None if line.disk_micros_per_hour is None else total((line.disk,)).usd,
     }
 
 
@@ -164,6 +175,7 @@ def _bill_json(bill: Drift | str) -> dict[str, Any]:
     return {
         "usd": bill.theirs,
         "since": bill.since,
+        "disks_usd": bill.theirs_disks,
         "counted_usd": bill.ours,
         "drift_usd": round(bill.drift, 6),
     }

@@ -123,7 +123,7 @@ def _fresh(
         runtime=runtime,
         extension=limits.max_extension,
         affordable_until=affordable_until(
-            limits.caps, world.spent, candidate.price_per_hour, start
+            limits.caps, world.spent, candidate.billed_per_hour, start
         ),
     )
     return {

@@ -12,7 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from podman_llm.core.charges import DAY, MICROS, day_of, micros, stretches, total
+from podman_llm.core.charges import (
+    DAY,
+    MICROS,
+    day_of,
+    disk_stretches,
+    micros,
+    stretches,
+    total,
+)
 from podman_llm.core.charges import daily as by_day
 from podman_llm.core.naming import parse
 from podman_llm.core.pod import PodRecord
@@ -109,7 +117,7 @@ def uses(caps: Caps, spent: Spent | None, record: PodRecord, now: float) -> tupl
     if not caps.is_budgeted:
         return ()
     past = spent or Spent()  # what nobody knows of ended no pod; its own hours still may
-    own = stretches(record, now)
+    own = (*stretches(record, now), *disk_stretches(record, now))
     days = by_day(own)
     found = []
     if caps.usd_per_day is not None:

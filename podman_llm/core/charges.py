@@ -52,7 +52,8 @@ class PodHours:
     """What one pod cost: one line of the ledger.
 
     ``is_settled`` says that the pod is proved gone, so that its last stretch has ended; an open
-    line has been brought up to its end and goes on.
+    line has been brought up to its end and goes on. The stretches are the GPUs'; the container's
+    disk is ``disk_micros_per_hour`` all the while, None where its price is not known.
     """
 
     pod_id: str
@@ -61,6 +62,7 @@ class PodHours:
     stretches: tuple[Stretch, ...]
     is_settled: bool = False
     reason: str = ""
+    disk_micros_per_hour: int | None = None
 
     @property
     def since(self) -> float:
@@ -74,8 +76,13 @@ class PodHours:
 
     @property
     def amount(self) -> Amount:
-        """All of it."""
+        """All that its GPUs cost."""
         return total(self.stretches)
+
+    @property
+    def disk(self) -> Stretch:
+        """The time for which its container's disk is billed."""
+        return Stretch(self.since, self.until, self.disk_micros_per_hour)
 
 
 def micros(usd: float) -> int:
@@ -120,11 +127,21 @@ def total(parts: Iterable[Stretch]) -> Amount:
     return sum(daily(parts).values(), Amount())
 
 
+def disk_stretches(record: PodRecord, now: float) -> tuple[Stretch, ...]:
+    """When the container's disk was billed; nothing where its price is not known."""
+    parts = stretches(record, now)
+    rate = record.candidate.disk_per_hour
+    if not parts or rate is None:
+        return ()
+    return (Stretch(parts[0].since, parts[-1].until, micros(rate)),)
+
+
 def hours_of(record: PodRecord, now: float) -> PodHours | None:
     """The ledger's line of a pod of ours; None while there is no pod that anybody knows of."""
     parts = stretches(record, now)
     if record.pod_id is None or not parts:
         return None
+    disk = record.candidate.disk_per_hour
     return PodHours(
         pod_id=record.pod_id,
         name=record.name,
@@ -132,6 +149,7 @@ def hours_of(record: PodRecord, now: float) -> PodHours | None:
         stretches=parts,
         is_settled=not record.is_open,
         reason=record.reason or "",
+        disk_micros_per_hour=None if disk is None else micros(disk),
     )
 
 
@@ -149,6 +167,8 @@ def merged(known: PodHours, told: PodHours) -> PodHours:
     What was told first stays when the new account is of less money, of less time, or lacks a
     price; it is then carried on at the last price known.
     """
+    if told.disk_micros_per_hour is None:
+        told = replace(told, disk_micros_per_hour=known.disk_micros_per_hour)
     dearer = told.amount.micros >= known.amount.micros and told.amount.unpriced == 0
     if dearer and told.since <= known.since and told.until >= known.until:
         return told

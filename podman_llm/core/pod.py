@@ -119,7 +119,11 @@ class ClockReading:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One place a pod could be asked for. Prices are USD per hour for all its GPUs."""
+    """One place a pod could be asked for.
+
+    ``price_per_hour`` is USD for all its GPUs, ``disk_per_hour`` USD for the container's own disk,
+    which providers bill besides; None where nobody tells.
+    """
 
     gpu_id: str
     gpu_name: str
@@ -129,6 +133,12 @@ class Candidate:
     price_per_hour: float
     vram_gb: float
     availability: str
+    disk_per_hour: float | None = None
+
+    @property
+    def billed_per_hour(self) -> float:
+        """USD, the disk included as far as its price is known."""
+        return self.price_per_hour + (self.disk_per_hour or 0.0)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class LivePlanner:
         if settings.provider.kind == "local":
             return plan_local(settings)
         whole = plan(settings, bundled().models, self._fresh_offers())
+        whole = with_disk(whole, self._provider.disk_usd_per_gb_hour)
         return affordable(whole, self._provider.account().balance)
 
     def _fresh_offers(self) -> Sequence[GpuOffer]:
@@ -86,6 +87,15 @@ def plan(settings: Settings, models: Iterable[ModelEntry], offers: Sequence[GpuO
         raise refusal.no_candidate(model, wishes, offers, sizing)
     excluded = tuple((place.what, place.reason) for place in sizing.excluded)
     return Plan(_spec(settings, model, sizing), sizing.candidates, excluded, notes)
+
+
+def with_disk(whole: Plan, usd_per_gb_hour: float | None) -> Plan:
+    """The plan with what the container's disk costs at each place, which is the same at all."""
+    if usd_per_gb_hour is None:
+        return whole
+    disk = usd_per_gb_hour * whole.spec.disk_gb
+    places = (replace(place, disk_per_hour=disk) for place in whole.candidates)
+    return replace(whole, candidates=tuple(places))
 
 
 def affordable(whole: Plan, balance: float | None) -> Plan:

@@ -75,12 +75,16 @@ class Reached:
 
 @dataclass(frozen=True)
 class BilledHours:
-    """What the provider charged for one pod within one bucket of time, in USD."""
+    """What the provider charged for one pod within one bucket of time, in USD.
+
+    ``disk_usd`` is the part of it that is for disks, None where the bill does not say.
+    """
 
     pod_id: str
     since: float
     until: float
     usd: float
+    disk_usd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,10 @@ class Provider(Protocol):
     @property
     def keyed(self) -> bool:
         """Whether pods made here demand the per-pod key."""
+
+    @property
+    def disk_usd_per_gb_hour(self) -> float | None:
+        """What a running container's own disk is billed besides; None where nobody tells."""
 
     @property
     def guarded(self) -> bool:

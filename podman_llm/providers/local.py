@@ -94,6 +94,11 @@ class LocalProvider:
         return False
 
     @property
+    def disk_usd_per_gb_hour(self) -> float:
+        """Nobody bills it."""
+        return 0.0
+
+    @property
     def guarded(self) -> bool:
         """Any command may serve, and none of them costs rent."""
         return False

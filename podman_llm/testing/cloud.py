@@ -120,6 +120,7 @@ class Cloud:
     keyed: bool = True
     name: str = "cloud"
     price: float | None = 0.5
+    disk_usd_per_gb_hour: float | None = None
     tells_spend: bool = True
     list_lag: float = 0.0
     hidden_for: float = 0.0

@@ -90,9 +90,13 @@ class ContainerSettings:
         self.args = json.dumps({"entrypoint": self.entrypoint, "cmd": self.cmd})
 
     def disk_rate(self, *, running: bool) -> float:
-        """USD per hour of a persistent volume; a stopped pod's costs twice as much."""
-        size = self.mounts.get("persistent", {}).get("size", 0)
-        return float(size * (0.10 if running else 0.20) / 730)
+        """USD per hour of the container's disk and of a persistent volume.
+
+        When the pod is stopped the first is gone, and the second costs twice as much.
+        """
+        volume = self.mounts.get("persistent", {}).get("size", 0)
+        container = (self.disk or 0) if running else 0
+        return float((container * 0.10 + volume * (0.10 if running else 0.20)) / 730)
 
 
 @dataclass

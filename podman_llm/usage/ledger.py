@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from podman_llm.core.budget import Spent
-from podman_llm.core.charges import DAY, PodHours, Stretch, daily, merged
+from podman_llm.core.charges import DAY, PodHours, Stretch, daily, merged, total
 from podman_llm.errors import StateError
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Format that this program writes, and the newest it reads (``user_version``)."""
 
 _SCHEMA: Final = """\
@@ -30,12 +30,14 @@ CREATE TABLE IF NOT EXISTS pods (
   gpu TEXT NOT NULL,
   since REAL NOT NULL,
   until REAL NOT NULL,
-  micros INTEGER NOT NULL,   -- what is priced of it, in micro-dollars
+  micros INTEGER NOT NULL,   -- what is priced of it, its disk too, in micro-dollars
   stretches TEXT NOT NULL,   -- [[since, until, micro-dollars per hour or null], ...]
   is_settled INTEGER NOT NULL,
-  reason TEXT NOT NULL
+  reason TEXT NOT NULL,
+  disk INTEGER               -- micro-dollars per hour of its container's disk
 ) STRICT
 """
+_FIRST_SCHEMA: Final = 1  # it knew no disks
 _PATIENCE: Final = 5.0  # seconds that a reader may keep the writer waiting
 
 
@@ -91,7 +93,7 @@ class PodLedger:
 
 
 _HINT: Final = "move ledger.sqlite in the state directory away; the last 50 pods are entered anew"
-_SELECT: Final = "SELECT pod_id, name, gpu, stretches, is_settled, reason FROM pods"
+_SELECT: Final = "SELECT pod_id, name, gpu, stretches, is_settled, reason, disk FROM pods"
 
 
 def open_ledger(path: Path) -> PodLedger:
@@ -112,7 +114,9 @@ def open_ledger(path: Path) -> PodLedger:
 
 
 def prepared(db: sqlite3.Connection) -> sqlite3.Connection:
-    """The connection with the table in place; it must be in autocommit mode."""
+    """The connection with the table in place, as of now; it must be in autocommit mode."""
+    if _version(db) == _FIRST_SCHEMA:
+        db.execute("ALTER TABLE pods ADD COLUMN disk INTEGER")
     db.execute(_SCHEMA)
     db.execute(f"PRAGMA user_version = {VERSION}")
     return db
@@ -128,6 +132,8 @@ def read_ledger(path: Path) -> PodLedger | None:
         return None
     try:
         db = _connect(path)
+        if _version(db) == _FIRST_SCHEMA:
+            db.execute("CREATE TEMP VIEW pods AS SELECT *, NULL AS disk FROM main.pods")
         db.execute("PRAGMA query_only = ON")
     except sqlite3.Error as err:
         raise StateError(f"{path} cannot be read: {err}", hint=_HINT) from err
@@ -136,14 +142,17 @@ def read_ledger(path: Path) -> PodLedger | None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
+    if (version := _version(db)) > VERSION:
         db.close()
         raise StateError(
             f"{path} has format version {version}; this podman-llm reads up to version {VERSION}",
             hint="use the newer podman-llm that wrote it",
         )
     return db
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _one(db: sqlite3.Connection, pod_id: str) -> PodHours | None:
@@ -154,30 +163,31 @@ def _one(db: sqlite3.Connection, pod_id: str) -> PodHours | None:
 def _put(db: sqlite3.Connection, line: PodHours) -> None:
     parts = [[part.since, part.until, part.micros_per_hour] for part in line.stretches]
     db.execute(
-        "INSERT OR REPLACE INTO pods VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO pods VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             line.pod_id,
             line.name,
             line.gpu,
             line.since,
             line.until,
-            line.amount.micros,
+            total((*line.stretches, line.disk)).micros,
             json.dumps(parts),
             line.is_settled,
             line.reason,
+            line.disk_micros_per_hour,
         ),
     )
 
 
-def _line(row: tuple[str, str, str, str, int, str]) -> PodHours:
-    pod_id, name, gpu, parts, is_settled, reason = row
+def _line(row: tuple[str, str, str, str, int, str, int | None]) -> PodHours:
+    pod_id, name, gpu, parts, is_settled, reason, disk = row
     stretches = tuple(Stretch(*part) for part in json.loads(parts))
-    return PodHours(pod_id, name, gpu, stretches, bool(is_settled), reason)
+    return PodHours(pod_id, name, gpu, stretches, bool(is_settled), reason, disk)
 
 
 def _days(lines: Iterable[PodHours]) -> Mapping[int, int]:
     days: dict[int, int] = {}
     for line in lines:
-        for day, amount in daily(line.stretches).items():
+        for day, amount in daily((*line.stretches, line.disk)).items():
             days[day] = days.get(day, 0) + amount.micros
     return days

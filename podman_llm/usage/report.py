@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Protocol
 
-from podman_llm.core.charges import DAY, Amount, PodHours, daily, day_of, hours_of, merged
+from podman_llm.core.charges import DAY, Amount, PodHours, daily, day_of, hours_of, merged, total
 from podman_llm.core.pod import PodRecord
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -36,18 +36,24 @@ class Charged(Protocol):
     def usd(self) -> float:
         """How much."""
 
+    @property
+    def disk_usd(self) -> float | None:
+        """How much of it is for disks, if that is told."""
+
 
 @dataclass(frozen=True)
 class Drift:
     """The provider's bill beside ours, for our pods from ``since`` on; USD, wall seconds.
 
-    ``drift`` is theirs less ours. It is shown and changes nothing: their bill lags behind, holds
-    disks besides, and what we counted is never taken back.
+    ``drift`` is theirs less ours, of the GPUs where their bill tells disks apart, as
+    ``theirs_disks``, and of everything where that is None. It is shown and changes nothing: their
+    bill lags behind, and what we counted is never taken back.
     """
 
     since: float
     ours: float
     theirs: float
+    theirs_disks: float | None = None
 
     @property
     def drift(self) -> float:
@@ -102,6 +108,16 @@ def in_all(lines: Iterable[PodHours]) -> Amount:
     return sum((line.amount for line in lines), Amount())
 
 
+def disks(lines: Iterable[PodHours]) -> Amount:
+    """What the containers' own disks cost."""
+    return total(line.disk for line in lines)
+
+
+def disks_on_day(lines: Iterable[PodHours], at: float) -> Amount:
+    """What they cost on the UTC day of ``at``."""
+    return daily(line.disk for line in lines).get(day_of(at), Amount())
+
+
 def bill_span(lines: Sequence[PodHours], now: float, *, most_days: int = 31) -> float:
     """The midnight (wall) from which on our account and the bill are to be compared."""
     first = min((day_of(line.since) for line in lines), default=day_of(now))
@@ -114,8 +130,10 @@ def drift(lines: Sequence[PodHours], bill: Iterable[Charged], since: float) -> D
     counted = sum(
         (amount for day, amount in _sums(lines).items() if day >= day_of(since)), Amount()
     )
-    charged = sum(one.usd for one in bill if one.pod_id in ours and one.since >= since)
-    return Drift(since, counted.usd, charged)
+    charged = [one for one in bill if one.pod_id in ours and one.since >= since]
+    parts = [one.disk_usd for one in charged]
+    disks = None if None in parts else sum(part or 0.0 for part in parts)
+    return Drift(since, counted.usd, sum(one.usd for one in charged) - (disks or 0.0), disks)
 
 
 def _sums(lines: Iterable[PodHours]) -> Mapping[int, Amount]:

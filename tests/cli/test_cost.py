@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from podman_llm.cli.cost import amount_text
 from podman_llm.core.charges import Amount, PodHours, Stretch
 from podman_llm.core.pod import Phase, RateInterval
@@ -75,8 +79,31 @@ def test_budgets_in_force_are_shown_with_their_use(account: Account) -> None:
     desired = Desired(generation=1, want="up", settings={"budget": budget}, requested_at=0.0)
     save_desired(account.paths, desired)
     text = account.run("cost", "--offline").stdout
-    assert "of $5.00 today" in text
+    assert "of $5.00 today, disks included" in text
     assert "of $50.00 in all" in text
+
+
+def test_disks_and_volumes_are_told_apart(account: Account) -> None:
+    pod_id = fill(account)
+    store = StateStore(account.paths, SystemClock())
+    record = store.load().state.current
+    assert record
+    place = replace(record.candidate, disk_per_hour=0.01)
+    spec = replace(record.spec, network_volume_id="agv6w2qcg7")
+    store.save(PodState(current=replace(record, candidate=place, spec=spec)))
+    costs = account.json("cost")
+    disks = {pod["pod_id"]: pod["disk_usd"] for pod in costs["pods"]}
+    assert disks["old"] is None
+    assert disks[pod_id] is not None
+    assert 0.004 < disks[pod_id] < 0.006
+    assert costs["disks"]["usd"] == disks[pod_id]
+    assert costs["disks"]["unpriced_seconds"] == pytest.approx(3600)
+    assert 1.21 < costs["total"]["usd"] < 1.24
+    assert costs["bill"]["disks_usd"] is not None
+    text = account.run("cost").stdout
+    assert "Disks   $0.0050 and 60 min of unknown price, besides" in text
+    assert "Volume  agv6w2qcg7 bills by itself" in text
+    assert "for disks" in text
 
 
 def test_time_of_unknown_price_is_said_and_no_zero() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from podman_llm.core.budget import (
 )
 from podman_llm.core.charges import DAY, day_of
 from podman_llm.core.pod import Phase, RateInterval
-from tests.core.worlds import NAME, START, record_in, sight_of
+from tests.core.worlds import L4, NAME, START, record_in, sight_of
 
 TODAY = day_of(START)
 MIDNIGHT = float((TODAY + 1) * DAY)
@@ -128,6 +129,15 @@ def test_spending_stays_within_the_cap_and_what_a_tick_and_the_end_cost(
         used = spent_before + (ended - START) * rate / 3600
         assert used <= cap + rate * (tick + TEARDOWN) / 3600 + 1e-4
         assert exhausted(caps, spent, record, last + tick + 1)
+
+
+def test_the_disk_is_part_of_what_a_budget_pays() -> None:
+    dear = record_in(Phase.READY, candidate=replace(L4, disk_per_hour=0.1))
+    caps = Caps(usd_total=1.2)
+    [use] = uses(caps, Spent(), dear, START + 7200)
+    assert use.spent == 1_200_000
+    assert dear.candidate.billed_per_hour == pytest.approx(0.6)
+    assert L4.billed_per_hour == 0.5
 
 
 def test_near_midnight_both_days_are_in_force() -> None:

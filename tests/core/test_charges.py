@@ -12,6 +12,7 @@ from podman_llm.core.charges import (
     Stretch,
     daily,
     day_of,
+    disk_stretches,
     hours_of,
     hours_of_orphan,
     merged,
@@ -19,7 +20,7 @@ from podman_llm.core.charges import (
     total,
 )
 from podman_llm.core.pod import Evidence, Phase, RateInterval, Transition
-from tests.core.worlds import START, record_in, sight_of
+from tests.core.worlds import L4, START, record_in, sight_of
 
 MIDNIGHT = float((day_of(START) + 1) * DAY)
 
@@ -78,6 +79,20 @@ def test_an_unknown_price_is_time_without_money_and_never_a_zero() -> None:
     assert silent.amount == Amount(0, unpriced=60.0)
     stopped = hours_of_orphan(sight_of(cost_per_hour=0.0), START + 60)
     assert stopped.amount.unpriced == 60.0
+
+
+def test_the_disk_is_a_line_of_its_own_from_the_same_request_to_the_same_proof() -> None:
+    place = replace(L4, disk_per_hour=0.01)
+    record = record_in(Phase.READY, candidate=place)
+    line = hours_of(record, START + 7200)
+    assert line
+    assert line.disk == Stretch(START, START + 7200, 10_000)
+    assert disk_stretches(record, START + 7200) == (line.disk,)
+    assert disk_stretches(record_in(Phase.READY), START + 7200) == ()
+    assert disk_stretches(record_in(Phase.CANCELLED, candidate=place), START + 7200) == ()
+    nobody_told = replace(line, disk_micros_per_hour=None)
+    assert merged(line, nobody_told).disk_micros_per_hour == 10_000
+    assert merged(nobody_told, line).disk_micros_per_hour == 10_000
 
 
 def test_a_request_without_an_id_is_in_no_ledger_yet() -> None:

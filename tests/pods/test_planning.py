@@ -178,6 +178,8 @@ def test_a_local_command_is_one_candidate_that_costs_nothing() -> None:
 class Market:
     """The part of a provider that planning asks."""
 
+    disk_usd_per_gb_hour: float | None = None
+
     def __init__(self) -> None:
         self.asked = 0
 
@@ -199,6 +201,16 @@ def test_the_live_catalog_is_asked_once_for_a_while() -> None:
     clock.advance(2)
     planner(Settings())
     assert market.asked == 2
+
+
+def test_each_place_is_told_what_the_disk_costs() -> None:
+    market = Market()
+    planner = LivePlanner(cast("Provider", market), FakeClock())
+    assert {place.disk_per_hour for place in planner(Settings()).candidates} == {None}
+    market.disk_usd_per_gb_hour = 0.001
+    plan = planner(Settings())
+    costs = {place.disk_per_hour for place in plan.candidates}
+    assert costs == {0.001 * plan.spec.disk_gb}
 
 
 def test_a_local_plan_asks_no_market() -> None:

@@ -40,7 +40,7 @@ def test_each_pod_is_billed_per_bucket(
     ]
     assert body["metadata"]["recordCount"] == 3
     assert body["metadata"]["uniquePodCount"] == 2
-    assert body["metadata"]["totals"]["totalAmount"] == pytest.approx(0.44 * 2)
+    assert body["metadata"]["totals"]["totalAmount"] == pytest.approx((0.44 + 60 * 0.10 / 730) * 2)
 
 
 def test_one_pod_may_be_asked_for(api: Api, rent: Rent, clock: FakeClock, published: Check) -> None:

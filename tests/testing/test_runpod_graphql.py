@@ -161,8 +161,8 @@ def test_the_balance_is_here_and_the_spend(api: Api, clock: FakeClock) -> None:
     deploy(api)
     clock.advance(3600.0)
     myself = ask(api, "query { myself { clientBalance currentSpendPerHr } }")["data"]["myself"]
-    assert myself["clientBalance"] == pytest.approx(24.56)
-    assert myself["currentSpendPerHr"] == pytest.approx(0.44)
+    assert myself["clientBalance"] == pytest.approx(24.56 - 10 * 0.10 / 730)
+    assert myself["currentSpendPerHr"] == pytest.approx(0.44 + 10 * 0.10 / 730)
 
 
 def test_the_model_repository_is_gated(api: Api, runpod: RunpodServer) -> None:

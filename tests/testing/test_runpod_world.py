@@ -36,10 +36,10 @@ def test_the_meter_runs_from_the_create_to_the_end(
     clock.advance(5000.0)
     bill = world.bill()
     assert bill.seconds == 1800.0
-    assert bill.usd == pytest.approx(0.22)
+    assert bill.usd == pytest.approx(0.22 + 30 * 0.10 / 730)
     assert bill.live == ()
     assert bill.usd_per_hour == 0.0
-    assert bill.balance == pytest.approx(24.78)
+    assert bill.balance == pytest.approx(24.78 - 30 * 0.10 / 730)
 
 
 def test_a_stopped_pod_bills_its_volume_and_stays_on_the_bill(
@@ -53,7 +53,7 @@ def test_a_stopped_pod_bills_its_volume_and_stays_on_the_bill(
     bill = world.bill()
     assert bill.live == (pod.id,)
     assert bill.seconds == 3600.0
-    assert bill.usd == pytest.approx(0.44 + 0.01 + 0.02)
+    assert bill.usd == pytest.approx(0.44 + 60 * 0.10 / 730 + 0.01 + 0.02)
     world.act(pod, "terminate")
     assert world.spend_per_hour() == 0.0
 
@@ -61,13 +61,13 @@ def test_a_stopped_pod_bills_its_volume_and_stays_on_the_bill(
 def test_at_zero_balance_pods_are_destroyed_unless_on_a_network_volume(
     clock: FakeClock, world: World, order: dict[str, Any]
 ) -> None:
-    world.credit = 0.88
+    world.credit = 2 * (0.44 + 60 * 0.10 / 730)
     lost = world.rent(read_order(world, order))
     kept = world.rent(read_order(world, order | {"mounts": NETWORK}))
     clock.advance(2 * 3600.0)
     world.settle()
     assert (lost.status, kept.status) == (PodStatus.TERMINATED, PodStatus.EXITED)
-    assert world.balance() == pytest.approx(0.0)
+    assert world.balance() == pytest.approx(0.0, abs=1e-9)
     assert world.bill().seconds == pytest.approx(2 * 3600.0), "each ran for one hour"
 
 

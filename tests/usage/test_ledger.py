@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from podman_llm.core.charges import DAY, PodHours, Stretch
 from podman_llm.errors import StateError
-from podman_llm.usage.ledger import PodLedger, open_ledger, read_ledger
+from podman_llm.usage.ledger import _SCHEMA, PodLedger, open_ledger, read_ledger
 
 START = 20_000.0 * DAY + 3600
 
@@ -39,6 +40,36 @@ def test_a_line_comes_back_as_it_was_entered(ledger: PodLedger, path: Path) -> N
     assert reader
     assert reader.lines() == (line,)
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_disk_counts_in_what_is_spent_and_not_as_a_gpu(ledger: PodLedger) -> None:
+    line = replace(hours(), disk_micros_per_hour=10_000)
+    ledger.enter([line])
+    assert ledger.lines() == (line,)
+    assert line.amount.micros == 500_000
+    spent = ledger.spent(besides=None, day=20_000)
+    assert (spent.total, spent.days) == (510_000, {20_000: 510_000})
+
+
+def test_a_ledger_of_the_first_format_is_read_and_goes_on(path: Path) -> None:
+    old = _SCHEMA.replace(",\n  disk INTEGER", "")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(old)
+        row = ("a", "n", "L4", START, START + 3600, 500_000, "[[%s, %s, 500000]]", 1, "idle")
+        row = (*row[:6], row[6] % (START, START + 3600), *row[7:])
+        db.execute(f"INSERT INTO pods VALUES ({', '.join('?' * 9)})", row)
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    reader = read_ledger(path)
+    assert reader
+    assert [line.pod_id for line in reader.lines()] == ["a"]
+    reader.close()
+    writer = open_ledger(path)
+    writer.enter([replace(hours("b"), disk_micros_per_hour=10_000)])
+    assert [line.disk_micros_per_hour for line in writer.lines()] == [None, 10_000]
+    assert writer.spent(besides=None, day=20_000).total == 1_010_000
+    writer.close()
+    assert [line.pod_id for line in open_ledger(path).lines()] == ["a", "b"]
 
 
 def test_entering_twice_is_entering_once(ledger: PodLedger) -> None:

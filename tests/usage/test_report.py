@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from podman_llm.core.charges import DAY, Amount, PodHours, Stretch
 from podman_llm.core.pod import Phase
 from podman_llm.providers.base import BilledHours
@@ -9,6 +13,8 @@ from podman_llm.usage.report import (
     bill_span,
     complete,
     days,
+    disks,
+    disks_on_day,
     drift,
     in_all,
     in_month,
@@ -62,6 +68,27 @@ def test_the_bill_is_held_against_our_pods_and_no_others() -> None:
     found = drift(LINES, bill, NOVEMBER_30)
     assert found == Drift(NOVEMBER_30, ours=6.0, theirs=4.2)
     assert round(found.drift, 6) == -1.8
+
+
+def test_a_bill_that_tells_disks_apart_is_compared_without_them() -> None:
+    bill = (
+        BilledHours("a", NOVEMBER_30, NOVEMBER_30 + DAY, 4.2, disk_usd=0.2),
+        BilledHours("a", NOVEMBER_30 + DAY, NOVEMBER_30 + 2 * DAY, 2.1, disk_usd=0.1),
+    )
+    found = drift(LINES, bill, NOVEMBER_30)
+    assert found.theirs == pytest.approx(6.0)
+    assert found.theirs_disks == pytest.approx(0.3)
+    untold = replace(bill[0], disk_usd=None)
+    assert drift(LINES, (*bill, untold), NOVEMBER_30).theirs_disks is None
+
+
+def test_disks_are_summed_by_day_and_in_all_where_their_price_is_known() -> None:
+    day = PodHours("a", "n", "L4", (Stretch(NOVEMBER_30, NOVEMBER_30 + 2 * DAY, 0),))
+    told = replace(day, disk_micros_per_hour=1000)
+    assert disks([told]) == Amount(48_000)
+    assert disks([told, day]) == Amount(48_000, 2.0 * DAY)
+    assert disks_on_day([told], NOVEMBER_30 + 5) == Amount(24_000)
+    assert disks_on_day([told], NOVEMBER_30 - 5) == Amount()
 
 
 def test_a_bill_is_asked_for_from_a_midnight_on_and_a_month_back_at_most() -> None:

@@ -137,7 +137,8 @@ def _billed(record: Mapping[str, Any]) -> BilledHours:
     amount = _number(record.get("totalAmount"))
     if since is None or until is None or amount is None:
         raise Malformed("a billing record without times or amount")
-    return BilledHours(_text(record, "podId"), since, until, amount)
+    disk = _number(record.get("diskAmount"))
+    return BilledHours(_text(record, "podId"), since, until, amount, disk)
 
 
 def gpu_offers(document: object) -> tuple[GpuOffer, ...]:

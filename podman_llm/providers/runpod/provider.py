@@ -34,6 +34,11 @@ _PAGE_LIMIT: Final = "1000"
 _PAGES_MAX: Final = 100
 """A list that has not ended after 100,000 pods does not end."""
 
+_DISK_USD_PER_GB_MONTH: Final = 0.10
+"""Of a running container; as published in November 2026. A stopped one's is erased and free."""
+_HOURS_A_MONTH: Final = 28 * 24
+"""The shortest: what a month is to a bill that counts seconds is not published."""
+
 _ACCEPTED: Final = {HTTPStatus.OK, HTTPStatus.NO_CONTENT}
 _NOTHING_TO_END: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 """RunPod's own word that there is no such pod, or that it is in no state to be ended again."""
@@ -55,6 +60,11 @@ class RunpodProvider:
     def name(self) -> str:
         """The provider's name."""
         return "runpod"
+
+    @property
+    def disk_usd_per_gb_hour(self) -> float:
+        """By RunPod's price list; no call of the API tells it."""
+        return _DISK_USD_PER_GB_MONTH / _HOURS_A_MONTH
 
     @property
     def guarded(self) -> bool:
