@@ -6,6 +6,7 @@ client notices. So a need is met by declaration, never by trying.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +32,13 @@ _BINDING: Final = frozenset(
         "prompt_logprobs",
         "structured_outputs",
     }
+)
+
+
+# Qwen, StarCoder and Granite, Code Llama, Codestral, DeepSeek.
+_GAP: Final = re.compile(
+    r"<\|?fim_(?:prefix|suffix|middle)\|?>|<(?:PRE|SUF)> |\[SUFFIX\]"
+    r"|<\uff5cfim\u2581(?:begin|hole)\uff5c>"
 )
 
 
@@ -154,10 +162,19 @@ def _abilities(body: Mapping[str, Any], pictures: int) -> Iterator[Ability]:
     logprobs = body.get("logprobs")
     if logprobs is not None and logprobs is not False:  # in completions 0 asks for some
         yield Ability.LOGPROBS
-    if body.get("suffix"):
+    if body.get("suffix") or _is_rendered(body.get("prompt")):
         yield Ability.SUFFIX
     if any(body.get(field) for field in _BINDING):
         yield Ability.VLLM_FIELDS
+
+
+def _is_rendered(prompt: object) -> bool:
+    """Whether an editor has put the text around a gap into one model's own marks.
+
+    To any other model they are text, which it goes on with.
+    """
+    texts = prompt if isinstance(prompt, list) else [prompt]
+    return any(isinstance(text, str) and _GAP.search(text) for text in texts)
 
 
 def _wants_json(body: Mapping[str, Any]) -> bool:

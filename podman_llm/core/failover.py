@@ -198,7 +198,7 @@ def header_text(text: str) -> str:
 def all_failed(tried: Sequence[Tried], excluded: Sequence[Exclusion]) -> Refuse:
     """What to say when all were asked in vain, each with its reason."""
     said = [f"{one.served_by}: {one.why.rstrip('.')}." for one in tried]
-    is_overload = all(one.outcome is Outcome.OVERLOADED for one in tried)
+    is_overload = bool(tried) and all(one.outcome is Outcome.OVERLOADED for one in tried)
     waits = [one.retry_after for one in tried if one.retry_after is not None]
     wait = min(max(1, *waits), LONGEST_RETRY_AFTER) if waits else _RETRY_SECONDS
     message = " ".join(["Nobody answered.", *said, *told(excluded)])

@@ -109,13 +109,12 @@ class Attempts:
 
     async def _walk(self, inquiry: Inquiry, plan: Plan) -> Won:
         tried, excluded = list[Tried](), [*plan.excluded]
-        ends = asyncio.get_running_loop().time() + self._routing.deadline_seconds
         for name in plan.attempts:
             shelved = self._asking.shelved(name, inquiry)
             if name != POD and (found := await shelved.find()) and found.answers:
                 reason = fallback_reason(tried, excluded)
                 return replace(won_before(found), attempts=trail(tried), reason=reason)
-            limit = self._limit(inquiry, ends, is_last=name == plan.attempts[-1])
+            limit = self._limit(inquiry, is_last=name == plan.attempts[-1])
             if why := self._forbidden(name, inquiry, tried, limit):
                 excluded.append(Exclusion(name, why))
                 continue
@@ -136,12 +135,12 @@ class Attempts:
             return "is not asked: no time is left"
         return self._asking.beyond(name, inquiry, spent=sum(one.spent for one in tried))
 
-    def _limit(self, inquiry: Inquiry, ends: float, *, is_last: bool) -> float:
+    def _limit(self, inquiry: Inquiry, *, is_last: bool) -> float:
         """How long one attempt may take to its first content.
 
         Only a stream shows life early: any other answer comes whole, however long it is.
         """
-        left = max(0.0, ends - asyncio.get_running_loop().time())
+        left = max(0.0, inquiry.ends - asyncio.get_running_loop().time())
         if is_last or not inquiry.ask.question.wants_stream:
             return left
         return min(left, self._routing.first_content_seconds)

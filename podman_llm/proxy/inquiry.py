@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ class Inquiry:
 
     ``key`` is where its answer is kept, None for nowhere; ``cache`` is its ``X-Cache`` word.
     ``target`` is the pod as it was last seen. ``ceiling`` is what fallbacks may cost for it, all
-    attempts together, in micro-dollars; None is any.
+    attempts together, in micro-dollars; None is any. ``ends`` is when its time is up, on the loop's
+    clock.
     """
 
     method: str
@@ -97,6 +99,7 @@ class Inquiry:
     target: Target
     policy: Policy = Policy.AUTO
     ceiling: int | None = None
+    ends: float = math.inf
 
     @property
     def is_probe(self) -> bool:

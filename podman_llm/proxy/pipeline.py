@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
@@ -83,6 +84,7 @@ class Pipeline:
             target=marks.target,
             policy=asked_policy(request.headers, self._routing.policy),
             ceiling=asked_ceiling(request.headers, self._ceiling),
+            ends=asyncio.get_running_loop().time() + self._routing.deadline_seconds,
         )
         if seconds := self._roster.hold_seconds(inquiry):
             return await self._answer_late(request, inquiry, seconds)
@@ -137,7 +139,10 @@ class Pipeline:
     async def _answer_late(
         self, request: web.Request, inquiry: Inquiry, seconds: float
     ) -> web.StreamResponse:
-        """Wait for the pod first, at most ``seconds``, a stream with signs of life."""
+        """Wait for the pod first, at most ``seconds``, a stream with signs of life.
+
+        What it waits is taken from its time: there is one deadline for all that is done for it.
+        """
         with contextlib.ExitStack() as resources:
             if not inquiry.ask.question.wants_stream:
                 won = resources.enter_context(

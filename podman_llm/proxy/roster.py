@@ -77,7 +77,8 @@ class Roster:
             return 0.0
         routing = self._routing
         is_stream = inquiry.ask.question.wants_stream
-        return routing.hold_stream_seconds if is_stream else routing.hold_body_seconds
+        seconds = routing.hold_stream_seconds if is_stream else routing.hold_body_seconds
+        return min(seconds, routing.deadline_seconds)
 
     async def wait_for_pod(self, seconds: float) -> Target:
         """The pod once it is ready or no longer coming, at the latest after ``seconds``."""

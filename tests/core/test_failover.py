@@ -126,6 +126,13 @@ def test_a_failure_may_have_cost_what_it_could_unless_it_was_refused_or_never_as
     assert Tried("x", outcome, micros=9, was_asked=was_asked).spent == spent
 
 
+def test_who_asked_nobody_is_not_told_of_too_much_to_do() -> None:
+    late = Exclusion("other", "is not asked: no time is left")
+    assert all_failed([], [late]) == Refuse(
+        503, "Nobody answered. other is not asked: no time is left.", "all_failed", 2
+    )
+
+
 def test_what_went_wrong_is_told_with_what_to_do() -> None:
     assert in_full(UpstreamBroke("cut")) == "cut"
     assert in_full(UpstreamUnreachable("no keys", hint="get some")) == "no keys (get some)"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from podman_llm.testing.openai_faults import Fault, FaultKind
 from tests.proxy.failover_rig import BOOTING as COMING
 from tests.proxy.failover_rig import POD_MODEL, House, house
 from tests.proxy.rig import (
@@ -486,3 +487,24 @@ async def test_an_answer_that_is_still_good_is_given_though_its_giver_is_left_al
         said = await rig.ask(seed=1)
         assert (said.status, said.headers["X-Cache"]) == (200, "HIT")
         assert rig.activity.snapshot().requests == 2
+
+
+async def test_what_a_request_waited_is_taken_from_its_time() -> None:
+    routing = {"deadline_seconds": 1, "hold_body_seconds": 0.8}
+    async with house("other", routing=routing) as rig:
+        rig.set_target(**COMING)
+        rig.services["other"].add_fault(Fault(FaultKind.DELAY, seconds=30))
+        began = time.monotonic()
+        said = await rig.ask(headers=HOLD)
+        assert time.monotonic() - began < 1.6  # 0.8 and 1 are 1.8
+        assert said.status == 503
+        assert "other/other-model: no content within 0 s" in said.error
+
+
+async def test_who_waited_all_its_time_is_told_that_none_is_left() -> None:
+    async with house("other", routing={"deadline_seconds": 0.2}) as rig:
+        rig.set_target(**COMING)
+        said = await rig.ask(headers=HOLD)
+        assert (said.status, said.document["error"]["code"]) == (503, "all_failed")
+        assert said.error.endswith("other is not asked: no time is left.")
+        assert not rig.services["other"].requests
