@@ -225,7 +225,7 @@ def _may_ask(pod: PodView) -> bool:
 def _not_pod(pod: PodView) -> Exclusion:
     if not pod.is_ready:
         return Exclusion(POD, pod.message)
-    return Exclusion(POD, f"The pod is not asked: {pod.shut}.")
+    return Exclusion(POD, f"The pod is not asked: {pod.shut.rstrip('.')}.")
 
 
 def _in_order(pod: PodView, able: list[str]) -> list[str]:
@@ -238,7 +238,8 @@ def _in_order(pod: PodView, able: list[str]) -> list[str]:
 
 def told(excluded: Sequence[Exclusion]) -> list[str]:
     """Who was not asked and why, a sentence for each."""
-    return [one.why if one.name == POD else f"{one.name} {one.why}." for one in excluded]
+    said = (one.why if one.name == POD else f"{one.name} {one.why}" for one in excluded)
+    return [f"{sentence.rstrip('.')}." for sentence in said]
 
 
 def refuse(pod: PodView, decided: Plan) -> Refuse:

@@ -174,6 +174,16 @@ def test_everyone_who_is_not_asked_has_a_reason() -> None:
             Refuse(503, "The pod is not asked: shut by hand.", "pod_not_ready", 60),
         ),
         (
+            replace(SICK, shut="status 500: It broke."),
+            [Alternative("b", admission=Admission.NO, shut="is left alone: It broke too.")],
+            Refuse(
+                503,
+                "The pod is not asked: status 500: It broke. b is left alone: It broke too.",
+                "nobody_can_answer",
+                4,
+            ),
+        ),
+        (
             replace(SICK, shut_seconds=0.0),
             [],
             Refuse(503, "The pod is not asked: connection refused.", "pod_not_ready", 1),
