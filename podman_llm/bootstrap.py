@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from podman_llm.config.directories import user_cache_dir
 from podman_llm.config.inheritance import drop_keys, inherited
 from podman_llm.config.models import BackendSettings, BudgetSettings, ProxySettings, Settings
+from podman_llm.config.outbound import outbound_of_environment
 from podman_llm.config.secrets import (
     RUNPOD_API_KEY,
     RUNPOD_ENDPOINT_API_KEY,
@@ -271,7 +272,9 @@ def _serve(
 
         proxy = settings.proxy
         upstream = OpenAIUpstream(
-            connect_timeout=proxy.connect_timeout_seconds, idle_timeout=proxy.idle_timeout_seconds
+            connect_timeout=proxy.connect_timeout_seconds,
+            idle_timeout=proxy.idle_timeout_seconds,
+            outbound=outbound_of_environment(),
         )
         cache, problem = _make_cache(settings)
         demands = Demands(slot=activity.slot, clock=_CLOCK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from podman_llm.config.models import BackendSettings, ProxySettings
+from podman_llm.config.outbound import outbound_of_environment
 from podman_llm.core.converse_models import known_model
 from podman_llm.host.clock import Clock
 from podman_llm.upstreams.base import Upstream
@@ -29,11 +30,13 @@ def open_aws(
     first call. Raises ConfigError where no region is set.
     """
     region = backend.region or aws_region()
+    outbound = outbound_of_environment()
     signer: Signer = BearerSigner(key) if key else SigV4Signer(Vault(aws_chain()), region=region)
     if backend.kind == "openai":
         plain = OpenAIUpstream(
             connect_timeout=limits.connect_timeout_seconds,
             idle_timeout=limits.idle_timeout_seconds,
+            outbound=outbound,
         )
         return SignedUpstream(plain, signer)
     runtime = BedrockRuntime(
@@ -42,5 +45,6 @@ def open_aws(
         connect_timeout=limits.connect_timeout_seconds,
         idle_timeout=limits.idle_timeout_seconds,
         endpoint_url=backend.base_url or "",
+        outbound=outbound,
     )
     return BedrockUpstream(known_model, runtime, clock)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
+from podman_llm.config.outbound import DIRECT, Outbound
 from podman_llm.core.bedrock_requests import Action, Asked, Reply
 from podman_llm.core.converse_errors import CREDENTIAL_FAULTS, Problem, error_name, problem
 from podman_llm.upstreams.base import Answer, Call, Headers
@@ -38,7 +39,7 @@ class Whole:
 
 
 class BedrockRuntime:
-    """Makes calls; one event loop only. The timeouts are seconds, as those of ``OpenAIUpstream``.
+    """Makes calls; one event loop only. Timeouts and ``outbound`` are as ``OpenAIUpstream``'s.
 
     ``endpoint_url`` replaces Amazon's own, for a VPC endpoint.
     """
@@ -51,10 +52,13 @@ class BedrockRuntime:
         connect_timeout: float,
         idle_timeout: float,
         endpoint_url: str = "",
+        outbound: Outbound = DIRECT,
     ) -> None:
         self._signer = signer
         self._base = (endpoint_url or f"https://bedrock-runtime.{region}.amazonaws.com").rstrip("/")
-        self._transport = OpenAIUpstream(connect_timeout=connect_timeout, idle_timeout=idle_timeout)
+        self._transport = OpenAIUpstream(
+            connect_timeout=connect_timeout, idle_timeout=idle_timeout, outbound=outbound
+        )
 
     async def begin(self, asked: Asked, body: bytes) -> Answer:
         """A 200 that has begun; it must be closed.

@@ -13,6 +13,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from podman_llm.config.outbound import DIRECT, Outbound
 from podman_llm.errors import UpstreamBroke, UpstreamUnreachable
 from podman_llm.upstreams.base import Answer, Call, Headers, end_to_end
 
@@ -22,6 +23,11 @@ _IDLE_SECONDS: Final = 3.0
 _MAX_HEADER_BYTES: Final = 64 * 1024
 # aiohttp writes bytes up to this size in one go; larger bodies go in pieces, the loop in between.
 _WHOLE_BYTES: Final = 1024 * 1024
+_UNASKED: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+)
 _CONTENT_LENGTH: Final = frozenset({"content-length"})
 _DECODED: Final = frozenset({"content-encoding", "content-length"})
 
@@ -56,10 +62,14 @@ class OpenAIUpstream:
     """Keeps a pool of connections; one event loop only.
 
     ``connect_timeout`` bounds the making of a connection, ``idle_timeout`` any silence after it, in
-    seconds. There is no bound on a whole answer: a long one is not a stuck one.
+    seconds. There is no bound on a whole answer: a long one is not a stuck one. ``outbound`` knows
+    the proxy on the way.
     """
 
-    def __init__(self, *, connect_timeout: float, idle_timeout: float) -> None:
+    def __init__(
+        self, *, connect_timeout: float, idle_timeout: float, outbound: Outbound = DIRECT
+    ) -> None:
+        self._outbound = outbound
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=connect_timeout, sock_read=idle_timeout
         )
@@ -93,6 +103,7 @@ class OpenAIUpstream:
             data=io.BytesIO(call.body) if len(call.body) > _WHOLE_BYTES else call.body or None,
             headers=call.headers,
             allow_redirects=False,
+            proxy=self._outbound.to(call.url),
             trace_request_ctx=trip,
         )
         return OpenAIAnswer(response)
@@ -148,7 +159,7 @@ def _unreachable(call: Call) -> Iterator[None]:
 
 def _may_have_arrived(err: Exception) -> bool:
     """Whether there was a connection on which the request went out."""
-    return not isinstance(err, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    return not isinstance(err, _UNASKED)
 
 
 def _origin(call: Call) -> str:
@@ -156,6 +167,14 @@ def _origin(call: Call) -> str:
 
 
 def _why(err: Exception) -> str:
+    if isinstance(err, aiohttp.ClientHttpProxyError):
+        return f"the environment's proxy says {err.status}"  # its own words may show its password
+    if isinstance(err, aiohttp.ClientProxyConnectionError):
+        return f"the environment's proxy: {_reason(err)}"
+    return _reason(err)
+
+
+def _reason(err: Exception) -> str:
     cause = getattr(err, "os_error", None) or err
     number: int = getattr(cause, "errno", None) or 0
     if number in errno.errorcode:

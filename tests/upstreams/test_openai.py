@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from podman_llm.config.outbound import Outbound
 from podman_llm.errors import UpstreamBroke, UpstreamUnreachable
 from podman_llm.upstreams.base import Answer, Call
 from podman_llm.upstreams.openai import OpenAIUpstream
@@ -190,3 +191,31 @@ async def test_closing_early_closes_the_connection() -> None:
         await answer.read()
         answer.close()
         await asyncio.wait_for(server.turns[0].gone.wait(), 1)
+
+
+async def test_the_world_outside_is_reached_by_the_proxy_of_the_environment() -> None:
+    async with upstream(says(http(b"{}"))) as (_, server):
+        client = OpenAIUpstream(
+            connect_timeout=5, idle_timeout=5, outbound=Outbound({"http": server.url})
+        )
+        call = Call("POST", "http://service.example/v1/chat/completions", (), b"{}")
+        assert await body_of(await client.send(call)) == b"{}"
+        assert server.turns[0].request.path == call.url
+        assert await body_of(await client.send(call_to(server))) == b"{}"
+        assert server.turns[1].request.path == "/v1/x"
+        await client.close()
+
+
+async def test_a_proxy_that_refuses_is_told_apart_and_without_its_password() -> None:
+    refusal = http(b"", status="407 Proxy Authentication Required")
+    async with upstream(says(refusal)) as (_, server):
+        proxy = server.url.replace("http://", "http://me:hunter2@")
+        for named, why in ((proxy, "says 407"), ("http://me:hunter2@127.0.0.1:1", "refused")):
+            client = OpenAIUpstream(
+                connect_timeout=5, idle_timeout=5, outbound=Outbound({"https": named})
+            )
+            with pytest.raises(UpstreamUnreachable, match=f"the environment's proxy.*{why}") as it:
+                await client.send(Call("POST", "https://service.example/v1", (), b""))
+            assert "hunter2" not in str(it.value)
+            assert not it.value.was_asked
+            await client.close()
