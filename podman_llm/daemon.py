@@ -231,16 +231,11 @@ class Daemon:
         return self._controller
 
     def _exit_code(self, desired: Desired) -> int | None:
-        """The answer once everything is settled; None while a pod or an endpoint is wanted.
-
-        An endpoint is wanted beyond a pod that could not be woken: people work at it.
-        """
+        """The answer once everything is settled; None while a pod or an endpoint is wanted."""
         if desired.want == "down":
             return 0
         state = read_pod_state(self._paths)
-        if state is None or state.failure is None or state.sleep is not None:
-            return None
-        return 1 if state.failure.generation == desired.generation else None
+        return 1 if state and state.has_failed(desired.generation) else None
 
     def _may_owe(self) -> bool:
         """Whether a pod may need us; also when the record cannot be read."""

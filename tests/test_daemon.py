@@ -367,7 +367,7 @@ def test_new_demand_ends_the_wait_where_it_matters(stage: Stage, heeds: bool) ->
     stage.want("up")
     stage.clock = Waking(lambda: _asks(stage))
     began = stage.clock.wall()
-    _, script = stage.play(Tick("asleep", 3600, settled=True, heeds_demand=heeds), _tick())
+    _, script = stage.play(Tick("asleep", 5, settled=True, heeds_demand=heeds), _tick())
     assert len(script.seen) == 2
     assert (stage.clock.wall() - began < 1) is heeds
 

@@ -69,6 +69,14 @@ class PodState:
     balance_at: float | None = None
     sleep: Sleep | None = None
 
+    def has_failed(self, generation: int) -> bool:
+        """Whether the ``up`` of this generation is over for having failed.
+
+        One whose pod sleeps and could not be woken is not: people work at its endpoint.
+        """
+        failure = self.failure
+        return failure is not None and failure.generation == generation and self.sleep is None
+
 
 @dataclass(frozen=True)
 class Loaded:

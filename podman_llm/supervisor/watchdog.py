@@ -83,9 +83,8 @@ def _at_work(report: DaemonReport | None, now: float) -> Finding:
 
 
 def _wanted(desired: Desired, state: PodState | None) -> Finding:
-    failure = state.failure if state else None
-    if failure and failure.generation == desired.generation:
+    if state and state.failure and state.has_failed(desired.generation):
         return Finding(
-            Verdict.WELL, f"the last `up` failed, no daemon is needed: {failure.message}"
+            Verdict.WELL, f"the last `up` failed, no daemon is needed: {state.failure.message}"
         )
     return Finding(Verdict.MISSING, "no daemon runs, and a pod is wanted")

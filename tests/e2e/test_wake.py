@@ -8,9 +8,9 @@ import signal
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,16 +61,20 @@ def up(machine: Machine) -> None:
     machine.run("up", "--idle", "1s", "--wake")
 
 
-def fall_asleep(machine: Machine) -> dict[str, Any]:
-    """Look often: a daemon does by itself every 15 s."""
+def look_often(machine: Machine, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Until it holds; a daemon by itself looks every 15 s at a pod that serves."""
 
-    def sleeps() -> dict[str, Any] | None:
+    def found() -> dict[str, Any] | None:
         status = machine.status()
         if status["state"] == "READY":
             os.kill(status["daemon_pid"], signal.SIGHUP)
-        return status if status["sleep"] else None
+        return status if holds(status) else None
 
-    return dict(eventually(sleeps, seconds=40, what="a pod that sleeps"))
+    return dict(eventually(found, seconds=40, what="a pod that is not used"))
+
+
+def fall_asleep(machine: Machine) -> dict[str, Any]:
+    return look_often(machine, lambda status: status["sleep"])
 
 
 @contextmanager
@@ -81,10 +85,9 @@ def asking_all_the_while(machine: Machine) -> Iterator[None]:
         count = 0
         while not stop.is_set():
             count += 1
-            try:
+            with suppress(OSError):
                 ask(machine, f"{number}: {count}?", stream=bool(number % 2))
-            except OSError:
-                stop.wait(0.02)
+            stop.wait(0.02)
 
     threads = [threading.Thread(target=load, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -97,7 +100,7 @@ def asking_all_the_while(machine: Machine) -> Iterator[None]:
             thread.join()
 
 
-def test_a_pod_sleeps_when_idle_and_one_comes_for_however_many_ask(
+def test_a_pod_sleeps_when_idle_and_another_comes_for_however_many_ask(
     machine: Machine, cloud: Cloud
 ) -> None:
     up(machine)
@@ -118,6 +121,10 @@ def test_a_pod_sleeps_when_idle_and_one_comes_for_however_many_ask(
     assert alone.error == "podman-llm: The pod sleeps; a request for it starts it."
     assert ask(machine, "Else?", policy="fallback").status == 503
 
+    # All of these do: who cannot wait is told, who can is answered.
+    told = ask(machine, "Now?")
+    assert told.error == "podman-llm: The pod sleeps; it is being started for this request."
+    assert (told.status, 1 <= int(told.headers["Retry-After"]) <= 60) == (503, True)
     with ThreadPoolExecutor(8) as clients:
         asked = [
             clients.submit(ask, machine, f"Number {number}?", stream=True) for number in range(8)
@@ -132,16 +139,14 @@ def test_a_pod_sleeps_when_idle_and_one_comes_for_however_many_ask(
     assert cloud.live() == []
 
 
-def test_who_cannot_wait_is_told_and_the_pod_comes_for_the_next(
+def test_what_is_asked_while_the_pod_is_being_ended_is_answered_by_the_next(
     machine: Machine, cloud: Cloud
 ) -> None:
     up(machine)
-    fall_asleep(machine)
-    told = ask(machine, "Now?")
-    assert told.status == 503
-    assert told.error == "podman-llm: The pod sleeps; it is being started for this request."
-    assert 1 <= int(told.headers["Retry-After"]) <= 60
-    eventually(lambda: ask(machine, "Now?").status == 200, what="the pod that was asked for")
+    look_often(machine, lambda status: status["state"] not in {"READY", "DRAINING"})
+    said = ask(machine, "Still there?", stream=True)
+    [pod_id] = cloud.live()
+    assert (said.status, said.headers["X-Served-By"]) == (200, f"pod/{pod_id}")
     assert made(cloud) == 2
     machine.run("--shutdown")
 

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from podman_llm.core.pod import PodRecord
+from podman_llm.core.pod import PodRecord, Sleep
 from podman_llm.errors import StateError
 from podman_llm.host import files
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, save_report
-from podman_llm.state.store import PodState, StateStore, read_pod_state
+from podman_llm.state.store import Failure, PodState, StateStore, read_pod_state
 from podman_llm.testing.clock import FakeClock
 
 
@@ -314,3 +314,22 @@ def test_an_unreadable_file_is_an_error_and_is_not_moved(
     with pytest.raises(StateError, match="cannot read"):
         store.load()
     assert paths.pod_state.is_dir()
+
+
+def test_an_up_has_failed_unless_its_pod_sleeps_or_another_is_wanted(saved: PodState) -> None:
+    assert saved.current
+    failed = PodState(current=saved.current, failure=Failure(3, 5, "nothing free", "", 0.0))
+    assert failed.has_failed(3)
+    assert not failed.has_failed(4)
+    assert not PodState().has_failed(3)
+    asleep = Sleep(3, 0.0, saved.current.intent, 60.0)
+    assert not dataclasses.replace(failed, sleep=asleep).has_failed(3)
+
+
+def test_a_sleep_is_read_as_it_was_written(store: StateStore, saved: PodState) -> None:
+    assert saved.current
+    asleep = dataclasses.replace(
+        saved, sleep=Sleep(3, 0.5, saved.current.intent, 60.0, why_not="no")
+    )
+    store.save(asleep)
+    assert store.load().state == asleep
