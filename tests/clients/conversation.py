@@ -71,7 +71,9 @@ class Client:
         if not select.select([self._process.stdout], [], [], _LONGEST_SECONDS)[0]:
             self.end()
             raise TimeoutError(f"{self.name} did not come back from {order}")
-        told = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        assert line, f"{self.name} ended with {self._process.wait()}"
+        told = json.loads(line)
         return Report(told["saw"], told["seconds"])
 
     def end(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import Stage
+from tests.clients.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 
 from podman_llm.testing.bedrock_faults import BedrockFault, BedrockFaultKind
 from podman_llm.testing.openai_faults import Fault, FaultKind
-from tests.clients.conftest import ABSENT, Play, Stage
 from tests.clients.conversation import Client
+from tests.clients.stage import ABSENT, Play, Stage
 
 # What opens an answer has no content and passes; with three events the first words have.
 BEFORE, AFTER = 1, 3
