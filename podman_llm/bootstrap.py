@@ -21,7 +21,11 @@ from typing import TYPE_CHECKING, Final
 from podman_llm.config.directories import user_cache_dir
 from podman_llm.config.inheritance import drop_keys, inherited
 from podman_llm.config.models import BackendSettings, BudgetSettings, ProxySettings, Settings
+<<<<<<< HEAD
 from podman_llm.config.outbound import outbound_of_environment
+=======
+from podman_llm.config.recall import recall
+>>>>>>> 20377c5 (state: an upgrade leaves the older daemon able to read what uses nothing new, and to end its pod)
 from podman_llm.config.secrets import (
     RUNPOD_API_KEY,
     RUNPOD_ENDPOINT_API_KEY,
@@ -219,7 +223,7 @@ def run_worker(paths: StatePaths, *, slot: int, listen_fd: int, lifeline_fd: int
     before = next((one for one in load_activities(paths) if one.slot == slot), None)
     activity = Activity(slot=slot, pid=os.getpid(), clock=_CLOCK, before=before)
     _serve(
-        Settings.model_validate(desired.settings) if desired else Settings(),
+        recall(desired.settings, paths.desired) if desired else Settings(),
         socket.socket(fileno=listen_fd),
         targets=RecordTargets(paths, _CLOCK),
         activity=activity,

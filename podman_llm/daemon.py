@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from podman_llm.config.models import Settings
+from podman_llm.config.recall import recall
 from podman_llm.errors import ConfigError, PodmanLLMError, ProviderRefused, StateError
 from podman_llm.host import files
 from podman_llm.host.clock import Clock
@@ -185,9 +186,9 @@ class Daemon:
         desired, unread = self._read_desired()
         if desired is None:
             unserved = self._serve(self._first_settings) if self._first_settings else ""
-            note = "nothing was asked for yet"
+            note = "what was asked for cannot be read" if unread else "nothing was asked for yet"
             return _Turn(note, _AFTER_FAILURE_SECONDS, unread or unserved, is_sound=not unread)
-        settings = _settings_of(desired, self._paths)
+        settings = recall(desired.settings, self._paths.desired)
         is_up = desired.want == "up"
         unserved = self._serve(settings) if is_up or self._notifier.is_kept else ""
         if unserved and is_up and not self._may_owe():
@@ -205,12 +206,18 @@ class Daemon:
         )
 
     def _read_desired(self) -> tuple[Desired | None, str]:
-        """The wish, and what is wrong with it. A damaged one leaves the last good one in force."""
+        """The wish, and what is wrong with it. A damaged one leaves the last good one in force.
+
+        So does one whose settings only a newer program knows: a pod ends in time all the same.
+        """
         try:
-            self._desired = load_desired(self._paths)
+            desired = load_desired(self._paths)
+            if desired is not None:
+                recall(desired.settings, self._paths.desired)
         except StateError as err:
             return self._desired, _words(err)
-        return self._desired, ""
+        self._desired = desired
+        return desired, ""
 
     def _serve(self, settings: Settings) -> str:
         """Follow the settings with the endpoint; why that is impossible, or nothing.
@@ -304,16 +311,6 @@ def longest_turn(settings: Settings) -> float:
     provider = settings.provider
     longest_call = provider.connect_timeout_seconds + provider.read_timeout_seconds
     return CALLS_A_TICK * longest_call + probe.LONGEST
-
-
-def _settings_of(desired: Desired, paths: StatePaths) -> Settings:
-    try:
-        return Settings.model_validate(desired.settings)
-    except ValueError as err:
-        raise StateError(
-            f"{paths.desired} holds settings that this podman-llm does not know: {err}",
-            hint="run `podman-llm up` again to write it anew",
-        ) from err
 
 
 def _last_tick(paths: StatePaths, *, or_else: float) -> float:

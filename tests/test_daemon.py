@@ -467,6 +467,22 @@ def test_a_damaged_wish_leaves_the_last_good_one_in_force(stage: Stage) -> None:
     assert "desired.json is damaged" in stage.report.problem
 
 
+def test_settings_that_only_a_newer_program_knows_leave_the_last_good_ones_in_force(
+    stage: Stage,
+) -> None:
+    stage.want("up", generation=4)
+
+    def upgrade() -> Tick:
+        newer = stage.settings().model_dump(mode="json", by_alias=True) | {"colour": "red"}
+        save_desired(stage.paths, Desired(generation=5, want="up", settings=newer, requested_at=0))
+        return _tick()
+
+    _, script = stage.play(upgrade, _tick("still here"))
+    assert [desired.generation for desired, _ in script.seen] == [4, 4]
+    assert stage.report.note == "still here"
+    assert "does not know: colour; use the podman-llm that wrote it" in stage.report.problem
+
+
 def test_settings_of_another_program_are_named(stage: Stage) -> None:
     wish = Desired(generation=1, want="up", settings={"colour": "red"}, requested_at=0.0)
     save_desired(stage.paths, wish)

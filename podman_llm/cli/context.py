@@ -64,13 +64,13 @@ class Context:
 
     def settings_in_force(self) -> Settings:
         """Those of the pod that was asked for here, so that the same provider is asked of it."""
-        from podman_llm.config.models import Settings
+        from podman_llm.config.recall import recall
         from podman_llm.state.desired import load_desired
 
         desired = load_desired(self.paths())
         if desired is None:
             return self.load_settings().settings
-        return Settings.model_validate(desired.settings)
+        return recall(desired.settings, self.paths().desired)
 
     def provider(self, settings: Settings) -> Provider:
         """The provider that the settings name, with its key.

@@ -12,7 +12,7 @@ from podman_llm.cli.durations import Duration, format_duration
 from podman_llm.cli.follow import FailedError, follow, narrator
 from podman_llm.cli.launch import ensure_daemon
 from podman_llm.cli.view import View, as_json, glance
-from podman_llm.config.models import Settings
+from podman_llm.config.recall import recall
 from podman_llm.core.pod import Evidence, PodRecord
 from podman_llm.errors import ProviderRefused, StateError, StillBilling
 from podman_llm.state.desired import Desired, load_desired, save_desired
@@ -63,7 +63,7 @@ def _require_key(context: Context, paths: StatePaths, desired: Desired) -> None:
     if is_held(paths):
         return
     try:
-        context.provider(Settings.model_validate(desired.settings))
+        context.provider(recall(desired.settings, paths.desired))
     except ProviderRefused as err:
         view = glance(paths, context.clock.wall())
         pod = view.record.pod_id or view.record.name if view.record else ""

@@ -44,7 +44,7 @@ def logs(context: Context, /, *, follow_: bool, source: str, tail_: int) -> None
 def _pod_lines(
     context: Context, paths: StatePaths, *, source: str, tail: int, follow: bool
 ) -> Iterator[str]:
-    from podman_llm.config.models import Settings
+    from podman_llm.config.recall import recall
 
     view = look(paths, context.clock.wall())
     record = view.record
@@ -54,7 +54,7 @@ def _pod_lines(
         # The provider forgets a pod's logs with the pod; what was saved at its end is all there is.
         yield from record.log_tail
         return
-    provider = context.provider(Settings.model_validate(view.desired.settings))
+    provider = context.provider(recall(view.desired.settings, paths.desired))
     container = _CONTAINER[source]
     for line in provider.logs(record.pod_id, source=container, tail=tail, follow=follow):
         yield f"{line.at} {line.line}"

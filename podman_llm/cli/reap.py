@@ -90,12 +90,12 @@ def _nobody(context: Context, paths: StatePaths) -> frozenset[str]:
 
 def _settings(context: Context, paths: StatePaths) -> Settings:
     """Those of the pod that was asked for here, so that the same provider is asked."""
-    from podman_llm.config.models import Settings
+    from podman_llm.config.recall import recall
 
     desired = load_desired(paths)
     if desired is None:
         return context.load_settings().settings
-    return Settings.model_validate(desired.settings)
+    return recall(desired.settings, paths.desired)
 
 
 def _home(paths: StatePaths, owner: str, quarantine: float) -> Home:

@@ -13,6 +13,7 @@ from podman_llm.cli.follow import FailedError, Narrator, follow, narrator
 from podman_llm.cli.launch import ensure_daemon, tail
 from podman_llm.cli.view import View, as_json, glance
 from podman_llm.config.models import Settings
+from podman_llm.config.recall import recall
 from podman_llm.core.pod import Phase
 from podman_llm.errors import PodmanLLMError, StillBilling, WaitExpired
 from podman_llm.state.desired import Desired, load_desired, save_desired
@@ -99,7 +100,7 @@ def _up(context: Context, settings: Settings, options: dict[str, Any]) -> None:
         from podman_llm.bootstrap import run_daemon
 
         raise SystemExit(run_daemon(paths, log_to_stderr=True))
-    settings = Settings.model_validate(desired.settings)
+    settings = recall(desired.settings, paths.desired)
     follow_up(context, paths, settings, desired, options)
 
 

@@ -9,12 +9,17 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from podman_llm.errors import StateError
 from podman_llm.host import files
+
+_OF_A_NEWER: Final = (
+    "use the newer podman-llm that wrote it; if its daemon is still the older one, end that with "
+    "SIGTERM, which ends no pod, and give the command again"
+)
 
 
 class Document(BaseModel):
@@ -41,17 +46,26 @@ def load(path: Path, kind: type[D]) -> D | None:
     except ValidationError as err:
         first = err.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
+        if first["type"] == "extra_forbidden":
+            raise StateError(
+                f"{path} holds `{where}`, which this podman-llm does not know", hint=_OF_A_NEWER
+            ) from err
         raise StateError(f"{path} is damaged: {where}: {first['msg']}") from err
 
 
 def save(path: Path, document: Document) -> None:
     """Write ``document`` so that a reader sees all of it or what was there before.
 
+    What has its default is left out: after an upgrade the older daemon, which refuses fields it
+    does not know, still reads whatever uses nothing new.
+
     Raises:
         StateError: it cannot be written; what was there before is unharmed.
     """
+    version = {"version": type(document).model_fields["version"].default}
+    told = version | document.model_dump(mode="json", exclude_defaults=True)
     with writing(path):
-        files.write_atomic(path, document.model_dump_json(indent=1).encode() + b"\n")
+        files.write_atomic(path, json.dumps(told, indent=1).encode() + b"\n")
 
 
 def read_bytes(path: Path) -> bytes | None:
@@ -74,7 +88,7 @@ def refuse_newer(path: Path, content: bytes, *, known: int) -> None:
     if version > known:
         raise StateError(
             f"{path} has format version {version}; this podman-llm reads up to version {known}",
-            hint="use the newer podman-llm that wrote it",
+            hint=_OF_A_NEWER,
         )
 
 

@@ -31,10 +31,23 @@ def test_damage_is_an_error_that_names_the_file(tmp_path: Path, content: bytes) 
         documents.load(path, _Note)
 
 
-def test_an_unknown_field_is_damage(tmp_path: Path) -> None:
+def test_an_unknown_field_is_a_newer_program_s_and_never_guessed_at(tmp_path: Path) -> None:
     path = tmp_path / "note.json"
     path.write_bytes(b'{"version":1,"text":"a","txet":"b"}')
-    with pytest.raises(StateError, match="txet"):
+    with pytest.raises(StateError, match="holds `txet`, which this podman-llm does not") as refused:
+        documents.load(path, _Note)
+    assert "the newer podman-llm that wrote it" in refused.value.hint
+
+
+def test_an_older_program_reads_what_uses_nothing_new(tmp_path: Path) -> None:
+    class Grown(_Note):
+        adopt: str = ""
+
+    path = tmp_path / "note.json"
+    documents.save(path, Grown(text="a"))
+    assert documents.load(path, _Note) == _Note(text="a")
+    documents.save(path, Grown(text="a", adopt="abc"))
+    with pytest.raises(StateError, match="adopt"):
         documents.load(path, _Note)
 
 
