@@ -21,11 +21,8 @@ from typing import TYPE_CHECKING, Final
 from podman_llm.config.directories import user_cache_dir
 from podman_llm.config.inheritance import drop_keys, inherited
 from podman_llm.config.models import BackendSettings, BudgetSettings, ProxySettings, Settings
-<<<<<<< HEAD
 from podman_llm.config.outbound import outbound_of_environment
-=======
 from podman_llm.config.recall import recall
->>>>>>> 20377c5 (state: an upgrade leaves the older daemon able to read what uses nothing new, and to end its pod)
 from podman_llm.config.secrets import (
     RUNPOD_API_KEY,
     RUNPOD_ENDPOINT_API_KEY,
