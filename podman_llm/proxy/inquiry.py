@@ -112,14 +112,14 @@ class Inquiry:
 
         A name that the pod does not serve would only find out that it is unknown there.
         """
-        target, model = self.target, self.ask.question.needs.model
+        target, needs = self.target, self.ask.question.needs
         return (
             bool(target.wakes)
             and self.method == hdrs.METH_POST
-            and self.ask.route.endpoint is not None
+            and needs.endpoint is not None
             and self.policy in _WAKING
             and not self.ask.directives.only_if_cached
-            and (not model or model in target.served_names)
+            and (not needs.model or needs.model in target.served_names)
         )
 
     def to_pod(self, *, keeps_credentials: bool) -> Call:

@@ -13,7 +13,7 @@ from podman_llm.errors import StateError
 from podman_llm.host.clock import Clock
 from podman_llm.state.owner import Owner, load_owner, pod_key
 from podman_llm.state.paths import StatePaths
-from podman_llm.state.store import PodState, read_pod_state
+from podman_llm.state.store import Failure, PodState, read_pod_state
 
 _STARTING_SECONDS: Final = 5
 _ENDED_SECONDS: Final = 30
@@ -127,7 +127,7 @@ class RecordTargets:
         if record.phase is Phase.READY and record.endpoint:
             return _fixed(_serving(record, self._key(record)))
         if state.sleep and not state.sleep.why_not:
-            return _sleeping(record, state.sleep)
+            return _sleeping(record, state.sleep, state.failure)
         if not record.is_open and state.failure:
             return _fixed(replace(_waiting(record, 0), message=_failure_message(state)))
         return lambda now: _waiting(record, now)
@@ -204,7 +204,9 @@ _COMING_UP: Final = frozenset(
 )
 
 
-def _sleeping(record: PodRecord, sleep: Sleep) -> Callable[[float], Target]:
+def _sleeping(
+    record: PodRecord, sleep: Sleep, failure: Failure | None
+) -> Callable[[float], Target]:
     """It was ended for idleness: who wants it makes it come, also while it is still being ended."""
 
     def describe(now: float) -> Target:
@@ -212,10 +214,11 @@ def _sleeping(record: PodRecord, sleep: Sleep) -> Callable[[float], Target]:
         if waiting.is_coming:
             return replace(waiting, wakes=waiting.message)
         doing = f" ({_DOING[record.phase]})" if record.is_open else ""
+        again = f"was not to be had ({failure.message}) and is tried again" if failure else ""
         return replace(
             waiting,
             message=f"The pod sleeps{doing}; a request for it starts it.",
-            wakes=f"The pod sleeps{doing}; it is being started for this request.",
+            wakes=f"The pod sleeps{doing}; it {again or 'is being started'} for this request.",
             retry_after=max(_STARTING_SECONDS, math.ceil(sleep.cold_start)),
         )
 

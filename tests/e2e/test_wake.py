@@ -58,6 +58,7 @@ def made(cloud: Cloud) -> int:
 
 
 def up(machine: Machine) -> None:
+    machine.environment["PODMAN_LLM_PROXY__WORKERS"] = "2"
     machine.run("up", "--idle", "1s", "--wake")
 
 

@@ -135,8 +135,9 @@ def test_a_request_wakes_a_pod_that_it_may_wait_for_and_could_use(
     path: str, method: str, policy: Policy, directives: Directives, model: str, wakes: bool
 ) -> None:
     inquiry = an_inquiry(method=method)
-    question = replace(BLIND, needs=Needs(model=model))
-    ask = replace(inquiry.ask, route=locate(path), directives=directives, question=question)
+    route = locate(path)
+    question = replace(BLIND, needs=Needs(endpoint=route.endpoint, model=model))
+    ask = replace(inquiry.ask, route=route, directives=directives, question=question)
     target = replace(inquiry.target, url=None, wakes="It sleeps.", served_names=("m", "podman-llm"))
     asleep = replace(inquiry, ask=ask, policy=policy, target=target)
     assert asleep.wakes is wakes

@@ -99,6 +99,16 @@ def test_a_pod_that_sleeps_comes_for_who_wants_it(house: House) -> None:
     assert target.served_names == SPEC.served_names
 
 
+def test_a_pod_that_was_not_to_be_had_is_tried_again(house: House) -> None:
+    failure = Failure(1, 5, "No GPU is free.", "Try another one.", NOW)
+    record = a_record(Phase.DONE, reason=StopReason.IDLE)
+    house.save(PodState(current=record, sleep=SLEEP, failure=failure))
+    assert house.targets.snapshot().wakes == (
+        "The pod sleeps; it was not to be had (No GPU is free.) and is tried again "
+        "for this request."
+    )
+
+
 def test_a_pod_that_is_being_put_to_sleep_comes_again(house: House) -> None:
     house.save(PodState(current=a_record(Phase.STOPPING, reason=StopReason.IDLE), sleep=SLEEP))
     target = house.targets.snapshot()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.proxy.rig import ANSWER, DONE, STREAM, http, proxy, says
 
+JSON = {"Content-Type": "application/json"}
 HOLD = {"X-Podman-LLM-Policy": "hold"}
 ASLEEP = {
     "url": None,
@@ -31,6 +32,13 @@ async def test_a_request_for_a_sleeping_pod_asks_for_it_and_is_told_so() -> None
         assert error["message"] == f"podman-llm: {ASLEEP['wakes']}"
         assert rig.demands.snapshot().asked_at == rig.clock.wall()
         assert rig.demands.snapshot().requests == 1
+
+
+async def test_what_no_pod_could_answer_wakes_none() -> None:
+    async with proxy(says(), settings=WAKE, target=ASLEEP) as rig:
+        assert (await rig.ask(["no", "object"])).status == 503
+        assert (await rig.ask(data=b"no JSON", headers=JSON)).status == 400
+        assert rig.demands.snapshot().requests == 0
 
 
 @pytest.mark.parametrize(
