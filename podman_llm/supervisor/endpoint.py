@@ -105,8 +105,11 @@ class Endpoint:
     def close(self) -> None:
         """End every worker, also those of a killed daemon, and give the port back."""
         orphans = self._orphans_asked()
-        self._stop_workers()
+        if self._supervisor:
+            self._supervisor.ask_to_end()
+        # Whoever comes now is refused at once: in the backlog they would wait for nobody.
         self._close_listener()
+        self._stop_workers()
         self._served = None
         see_off(orphans, clock=self._clock, grace=self._grace)
 

@@ -61,6 +61,7 @@ class Supervisor:
             for number in range(workers)
         ]
         self._stopping = threading.Event()
+        self._asked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor")
 
     def start(self) -> None:
@@ -68,6 +69,11 @@ class Supervisor:
         for slot in self._slots:
             slot.tend()
         self._thread.start()
+
+    def ask_to_end(self) -> None:
+        """Let every worker finish its answers and go; none is started any more."""
+        self._stopping.set()
+        self._asked.wait()
 
     def stop(self) -> None:
         """End every worker and wait for it: none is left, not even a zombie."""
@@ -89,6 +95,7 @@ class Supervisor:
     def _end_all(self) -> None:
         for slot in self._slots:
             slot.ask_to_end()
+        self._asked.set()
         deadline = self._clock.monotonic() + self._grace
         while self._clock.monotonic() < deadline and not all(s.has_ended() for s in self._slots):
             self._clock.sleep(_LOOK_SECONDS / 2)

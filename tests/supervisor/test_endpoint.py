@@ -4,9 +4,11 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import podman_llm.supervisor.endpoint as endpoint_module
 from podman_llm.config.models import ProxySettings, Settings
 from podman_llm.core.restart import RestartPolicy
 from podman_llm.errors import ConfigError
@@ -74,6 +76,24 @@ def test_closing_ends_the_workers_and_gives_the_port_back(make: Make) -> None:
     assert (endpoint.is_open, endpoint.reports()) == (False, ())
     assert process.create_time(pid) is None
     require_free("127.0.0.1", port)
+
+
+def test_who_comes_while_the_last_answers_finish_is_refused_and_does_not_wait(
+    make: Make, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_module, "_MARGIN_SECONDS", 1.0)
+    endpoint, port = make("draining"), _free_port()
+    endpoint.follow(_settings(port))
+    assert {ask(port)} == _pids(endpoint)
+    with ThreadPoolExecutor() as pool:
+        closing = pool.submit(endpoint.close)
+        refused = False
+        while not refused:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            except ConnectionRefusedError:
+                refused = True
+        assert closing.running()
 
 
 @pytest.mark.parametrize("change", [{}, {"runtime_seconds": 7200}, {"gpu_type_id": "other"}])

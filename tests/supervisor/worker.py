@@ -19,6 +19,13 @@ def main() -> None:
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     listener = socket.socket(fileno=int(listen_fd))
+
+    def drain(*_: object) -> None:
+        listener.close()
+        signal.pause()
+
+    if mode == "draining":
+        signal.signal(signal.SIGTERM, drain)
     watched = [listener.fileno()]
     if mode == "follower":
         watched.append(int(lifeline))
