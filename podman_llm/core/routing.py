@@ -141,6 +141,7 @@ class Policy(StrEnum):
     """The pod or an error."""
 
 
+_UNWANTED: Final = "is not asked: the policy is fail"
 POD: Final = "pod"
 """The pod among the attempts; the others go by the names that the settings give them."""
 
@@ -204,12 +205,10 @@ def plan(pod: PodView, others: Sequence[Alternative], *, policy: Policy, is_stre
     A pod that is being tried by somebody else, or that the conversation has left, is asked last: a
     fallback is certain, and nobody is refused for the sake of trust.
     """
+    whys = {other.name: _UNWANTED if policy is Policy.FAIL else other.why_not for other in others}
     excluded = [_not_pod(pod)] if not _may_ask(pod) else []
-    excluded += [Exclusion(other.name, other.why_not) for other in others if other.why_not]
-    able = [other.name for other in others if not other.why_not]
-    if policy is Policy.FAIL:
-        excluded += [Exclusion(name, "is not asked: the policy is fail") for name in able]
-        able = []
+    excluded += [Exclusion(name, why) for name, why in whys.items() if why]
+    able = [name for name, why in whys.items() if not why]
     wants_hold = policy is Policy.HOLD or (policy is Policy.AUTO and is_stream and not able)
     return Plan(
         attempts=tuple(_in_order(pod, able)),

@@ -154,8 +154,9 @@ def test_everyone_who_is_not_asked_has_a_reason() -> None:
         Exclusion("b", "was refused"),
         Exclusion("c", "is being tried by another request"),
     )
-    told = plan(GONE, ABLE[:1], policy=Policy.FAIL, is_stream=False).excluded
-    assert told[1] == Exclusion("bedrock", "is not asked: the policy is fail")
+    for unwanted in (ABLE[:1], UNABLE):
+        told = plan(GONE, unwanted, policy=Policy.FAIL, is_stream=False).excluded
+        assert told[1:] == (Exclusion("bedrock", "is not asked: the policy is fail"),)
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,16 @@ async def test_who_may_cost_more_than_the_request_allows_is_not_asked() -> None:
         assert free.models == {POD_MODEL}
 
 
+async def test_requests_that_may_cost_differently_share_no_call() -> None:
+    async with house("other", backend=PRICED) as rig:
+        rig.set_target(**BOOTING)
+        rig.services["other"].add_fault(Fault(FaultKind.DELAY, seconds=0.3))
+        asking = asyncio.create_task(rig.ask(seed=1))
+        await rig.services["other"].wait_until(lambda: bool(rig.services["other"].requests))
+        assert (await rig.ask(seed=1, headers={"X-Podman-LLM-Max-USD": "0"})).status == 503
+        assert (await asking).models == {"other-model"}
+
+
 async def test_who_has_no_price_is_not_asked_under_a_ceiling() -> None:
     async with house("other", routing={"max_usd_per_request": 1}) as rig:
         rig.set_target(**BOOTING)
