@@ -167,12 +167,16 @@ class PodView:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """A fallback as a plan sees it. ``lack`` is why it cannot honour the request, or empty."""
+    """A fallback as a plan sees it. ``lack`` is why it cannot honour the request, or empty.
+
+    ``shut`` says why its circuit lets nobody pass, for ``shut_seconds`` more.
+    """
 
     name: str
     lack: str = ""
     admission: Admission = Admission.PASS
     shut: str = ""
+    shut_seconds: float = 0.0
 
     @property
     def why_not(self) -> str:
@@ -184,10 +188,14 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Who is not asked, and why: a phrase that follows the name, or a sentence about the pod."""
+    """Who is not asked, and why: a phrase that follows the name, or a sentence about the pod.
+
+    ``seconds`` is for how long, where that ends by itself.
+    """
 
     name: str
     why: str
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +215,8 @@ def plan(pod: PodView, others: Sequence[Alternative], *, policy: Policy, is_stre
     """
     whys = {other.name: _UNWANTED if policy is Policy.FAIL else other.why_not for other in others}
     excluded = [_not_pod(pod)] if not _may_ask(pod) else []
-    excluded += [Exclusion(name, why) for name, why in whys.items() if why]
+    waits = {other.name: _seconds_out(other, policy) for other in others}
+    excluded += [Exclusion(name, why, waits[name]) for name, why in whys.items() if why]
     able = [name for name, why in whys.items() if not why]
     wants_hold = policy is Policy.HOLD or (policy is Policy.AUTO and is_stream and not able)
     return Plan(
@@ -215,6 +224,11 @@ def plan(pod: PodView, others: Sequence[Alternative], *, policy: Policy, is_stre
         excluded=tuple(excluded),
         is_held=wants_hold and pod.is_coming and not pod.is_ready,
     )
+
+
+def _seconds_out(other: Alternative, policy: Policy) -> float:
+    """For how long it is not asked, as far as only its circuit is against it."""
+    return math.inf if other.lack or policy is Policy.FAIL else other.shut_seconds
 
 
 def _may_ask(pod: PodView) -> bool:
@@ -244,6 +258,7 @@ def told(excluded: Sequence[Exclusion]) -> list[str]:
 def refuse(pod: PodView, decided: Plan) -> Refuse:
     """What to say when nobody may be asked."""
     why = told(decided.excluded)
-    wait = pod.shut_seconds if pod.is_ready else pod.retry_after
+    wait = pod.shut_seconds if pod.is_ready else float(pod.retry_after)
+    wait = min(wait, *(one.seconds for one in decided.excluded))
     code = "pod_not_ready" if len(why) == 1 else "nobody_can_answer"
     return Refuse(503, " ".join(why), code, max(1, math.ceil(min(wait, LONGEST_RETRY_AFTER))))

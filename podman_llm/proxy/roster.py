@@ -152,8 +152,8 @@ class Roster:
         if not lack and inquiry.ceiling is not None:
             lack = beyond(backend.quote(needs), inquiry.ceiling)
         admission = self._circuits.admission(backend.name)
-        shut = f"is left alone for now: {self._circuits.shut(backend.name)[0]}"
-        return Alternative(backend.name, lack, admission, shut)
+        why, seconds = self._circuits.shut(backend.name)
+        return Alternative(backend.name, lack, admission, f"is left alone for now: {why}", seconds)
 
     def _send_probe(self, target: Target) -> None:
         """Nobody waits for it, so that a pod that is still dead costs no request a thing."""

@@ -151,8 +151,8 @@ def test_everyone_who_is_not_asked_has_a_reason() -> None:
     assert decided.excluded == (
         Exclusion(POD, "The pod is BOOTING."),
         Exclusion("a", "lacks tools"),
-        Exclusion("b", "was refused"),
-        Exclusion("c", "is being tried by another request"),
+        Exclusion("b", "was refused", 0),
+        Exclusion("c", "is being tried by another request", 0),
     )
     for unwanted in (ABLE[:1], UNABLE):
         told = plan(GONE, unwanted, policy=Policy.FAIL, is_stream=False).excluded
@@ -176,7 +176,7 @@ def test_everyone_who_is_not_asked_has_a_reason() -> None:
         ),
         (
             replace(SICK, shut="status 500: It broke."),
-            [Alternative("b", admission=Admission.NO, shut="is left alone: It broke too.")],
+            [Alternative("b", "", Admission.NO, "is left alone: It broke too.", shut_seconds=9)],
             Refuse(
                 503,
                 "The pod is not asked: status 500: It broke. b is left alone: It broke too.",
@@ -197,3 +197,20 @@ def test_when_nobody_may_be_asked_the_answer_says_why_and_when_to_come_back(
     decided = plan(pod, others, policy=Policy.AUTO, is_stream=False)
     assert not decided.attempts
     assert refuse(pod, decided) == refusal
+
+
+@pytest.mark.parametrize(
+    ("other", "policy", "seconds"),
+    [
+        (Alternative("a", admission=Admission.NO, shut_seconds=3.5), Policy.AUTO, 4),
+        (Alternative("a", admission=Admission.BUSY), Policy.AUTO, 1),
+        (Alternative("a", admission=Admission.NO, shut_seconds=math.inf), Policy.AUTO, 30),
+        (Alternative("a", admission=Admission.NO, shut_seconds=3.5), Policy.FAIL, 30),
+        (Alternative("a", lack="lacks n", admission=Admission.NO, shut_seconds=3), Policy.AUTO, 30),
+    ],
+)
+def test_whoever_may_be_asked_first_again_says_when_to_come_back(
+    other: Alternative, policy: Policy, seconds: int
+) -> None:
+    decided = plan(GONE, [other], policy=policy, is_stream=False)
+    assert refuse(GONE, decided).retry_after == seconds
