@@ -81,6 +81,9 @@ def _parts(block: object, where: str) -> Iterator[Json]:
             "source": {"type": "base64", "media_type": str() as kind, "data": str() as data},
         }:
             yield picture(f"data:{kind};base64,{data}")
+        case {"type": "tool_reference", "tool_name": str() as name}:
+            # What a search of Claude Code's found; chat is told of all tools from the beginning.
+            yield text(f"The tool {name} is there to be called.")
         case {"type": str() as kind} if kind in _THOUGHTS:
             return
         case _:

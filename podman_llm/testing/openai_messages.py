@@ -122,10 +122,10 @@ class MessageJob:
         yield from self._ending(self._stop_reason)
 
     def abort_events(self) -> Iterator[Event]:
-        """The finish reason ``abort`` has no name in this protocol; the stream ends as whole."""
-        yield from self._ending(_STOP_REASONS["stop"])
+        """The finish reason ``abort`` has no name in this protocol: it ends without a reason."""
+        yield from self._ending(None)
 
-    def _ending(self, stop_reason: str) -> Iterator[Event]:
+    def _ending(self, stop_reason: str | None) -> Iterator[Event]:
         usage = self._usage(self.completion_tokens)
         yield _named("message_delta", delta={"stop_reason": stop_reason}, usage=usage, closing=True)
         yield _named("message_stop", closing=True)

@@ -69,6 +69,12 @@ def test_pictures_are_shown_by_the_user_whoever_took_them() -> None:
     assert told(said("assistant", [USE]), by_tool)[-1]["content"][1] == message["content"][0]
 
 
+def test_a_tool_that_was_found_is_named() -> None:
+    found = [{"type": "tool_reference", "tool_name": "Write"}]
+    _, result = told(said("assistant", [USE]), said("user", [RESULT | {"content": found}]))
+    assert result["content"] == "The tool Write is there to be called."
+
+
 def test_a_message_of_thoughts_alone_is_none() -> None:
     thoughts = [{"type": "redacted_thinking", "data": "x"}]
     assert told(said("assistant", thoughts), said("user", "hi")) == [said("user", "hi")]

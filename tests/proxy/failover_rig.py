@@ -147,19 +147,22 @@ async def house(
     backend: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
     pod: dict[str, Any] | None = None,
+    service: dict[str, Any] | None = None,
     idle_timeout: float = 30,
     orders: Orders | None = None,
     others: Sequence[Backend] = (),
     bedrock: dict[str, Any] | None = None,
 ) -> AsyncIterator[House]:
-    """``names`` are the services; ``backend`` are further settings of each, ``pod`` the pod's.
+    """``names`` are the services; ``backend`` are further settings of each.
 
-    ``bedrock``, the further settings of one, puts Bedrock before them. ``others`` stand in for
-    those that the settings would make.
+    ``pod`` and ``service`` say what kinds of servers they are. ``bedrock``, the further settings of
+    one, puts Bedrock before them. ``others`` stand in for those that the settings would make.
     """
     async with AsyncExitStack() as stack:
         server = await _double(stack, POD_MODEL, "podman-llm", **(pod or {}))
-        services = {name: await _double(stack, f"{name}-model") for name in names}
+        services = {
+            name: await _double(stack, f"{name}-model", **(service or {})) for name in names
+        }
         backends = [
             {"name": name, "models": {"*": f"{name}-model"}, "base_url": double.url}
             | (backend or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -213,6 +214,34 @@ async def test_a_pod_that_dies_before_any_content_is_replaced_unseen(path: str) 
         said = await post(rig, path, stream=True)
         assert is_whole(said, path)
         assert said.headers["X-Served-By"] == "other/other-model"
+
+
+@each_path
+@pytest.mark.parametrize("stream", [True, False])
+async def test_who_leaves_frees_the_service_at_once(path: str, stream: bool) -> None:
+    at_once = {"proxy": {"linger_seconds": 0}}
+    service = {"endless": True, "tokens_per_second": 50}
+    async with house("other", settings=at_once, service=service) as rig:
+        rig.set_target(**AWAY)
+        other = rig.services["other"]
+        asking = asyncio.create_task(post(rig, path, stream=stream))
+        await other.wait_until(lambda: other.running == 1)
+        asking.cancel()
+        async with asyncio.timeout(5):
+            await other.wait_until_idle()
+        assert other.cancelled == 1
+
+
+@each_path
+async def test_a_service_asked_the_same_twice_at_once_is_asked_once(path: str) -> None:
+    async with house("other", service={"tokens_per_second": 100}) as rig:
+        rig.set_target(**AWAY)
+        first, second = await asyncio.gather(*(post(rig, path, stream=True) for _ in range(2)))
+        assert first.body == second.body
+        assert is_whole(first, path)
+        words = {one.headers["X-Cache"] for one in (first, second)}
+        assert words == {"MISS", "COALESCED"}
+        assert len(rig.services["other"].requests) == 1
 
 
 NOT_CHAT: dict[str, dict[str, Any]] = {
