@@ -10,11 +10,7 @@ from typing import Any
 import anthropic
 import openai
 
-from podman_llm.config.models import BackendSettings
-from podman_llm.proxy.backends import backend_of
-from podman_llm.testing.bedrock_server import BedrockDouble
 from tests.proxy.failover_rig import House, Said, house
-from tests.upstreams import bedrock_rig
 
 SERVICES = ("openai", "bedrock")
 RESPONSES, MESSAGES = "/v1/responses", "/v1/messages"
@@ -34,28 +30,11 @@ AWAY: dict[str, Any] = {"url": None, "pod_state": "NONE", "message": "There is n
 
 
 @asynccontextmanager
-async def bedrock_house(**more: Any) -> AsyncIterator[tuple[House, BedrockDouble]]:
-    """The proxy with Claude on Bedrock as the one fallback."""
-    told = {"name": "bedrock", "kind": "bedrock", "models": {"*": bedrock_rig.HAIKU}}
-    async with bedrock_rig.rig() as (upstream, double):
-        backend = backend_of(BackendSettings.model_validate(told), upstream)
-        # That there is one makes requests be read for what they need.
-        settings = {"settings": {"fallback": {"backends": [told]}}} | more
-        async with house(others=[backend], **settings) as rig:
-            yield rig, double
-
-
-@asynccontextmanager
 async def fallback(service: str) -> AsyncIterator[House]:
     """The proxy without a pod, and one of ``SERVICES`` in its place."""
-    if service == "bedrock":
-        async with bedrock_house() as (rig, _):
-            rig.set_target(**AWAY)
-            yield rig
-    else:
-        async with house(service) as rig:
-            rig.set_target(**AWAY)
-            yield rig
+    async with house(bedrock={}) if service == "bedrock" else house(service) as rig:
+        rig.set_target(**AWAY)
+        yield rig
 
 
 @asynccontextmanager

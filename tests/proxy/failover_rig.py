@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -150,13 +150,12 @@ async def house(
     service: dict[str, Any] | None = None,
     idle_timeout: float = 30,
     orders: Orders | None = None,
-    others: Sequence[Backend] = (),
     bedrock: dict[str, Any] | None = None,
 ) -> AsyncIterator[House]:
     """``names`` are the services; ``backend`` are further settings of each.
 
     ``pod`` and ``service`` say what kinds of servers they are. ``bedrock``, the further settings of
-    one, puts Bedrock before them. ``others`` stand in for those that the settings would make.
+    one, puts Bedrock before them.
     """
     async with AsyncExitStack() as stack:
         server = await _double(stack, POD_MODEL, "podman-llm", **(pod or {}))
@@ -177,9 +176,7 @@ async def house(
         clock = FakeClock()
         activity = Activity(slot=0, pid=1, clock=clock)
         targets = StaticTargets(_ready(server))
-        app = _app(
-            Settings.model_validate(told), targets, activity, clock, idle_timeout, orders, others
-        )
+        app = _app(Settings.model_validate(told), targets, activity, clock, idle_timeout, orders)
         answered: list[web.StreamResponse] = []
         app.on_response_prepare.append(_noting(answered))
         sock = socket.create_server(("127.0.0.1", 0))
@@ -238,7 +235,6 @@ def _app(
     clock: FakeClock,
     idle_timeout: float,
     orders: Orders | None,
-    others: Sequence[Backend],
 ) -> web.Application:
     upstream = OpenAIUpstream(connect_timeout=5, idle_timeout=idle_timeout)
     ids = itertools.count(1)
@@ -248,8 +244,7 @@ def _app(
         cache=MemoryCache(max_entries=100, max_bytes=100_000_000),
         cache_problem="",
         upstream=upstream,
-        backends=others
-        or [_backend(one, settings, upstream) for one in settings.fallback.backends],
+        backends=[_backend(one, settings, upstream) for one in settings.fallback.backends],
         clock=clock,
         request_ids=lambda: f"req-{next(ids)}",
         activity=activity,

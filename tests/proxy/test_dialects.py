@@ -22,7 +22,6 @@ from tests.proxy.dialect_rig import (
     PATHS,
     RESPONSES,
     SERVICES,
-    bedrock_house,
     claude,
     codex,
     error_of,
@@ -186,9 +185,8 @@ async def test_a_chat_that_breaks_never_becomes_a_whole_answer(path: str, kind: 
 
 @each_path
 async def test_a_bedrock_that_breaks_never_becomes_a_whole_answer(path: str) -> None:
-    async with bedrock_house() as (rig, double):
-        rig.set_target(**AWAY)
-        double.add_fault(BedrockFault(BedrockFaultKind.EARLY_END, after_events=4))
+    async with fallback("bedrock") as rig:
+        rig.bedrock.add_fault(BedrockFault(BedrockFaultKind.EARLY_END, after_events=4))
         said = await post(rig, path, stream=True)
         assert said.is_aborted
         assert ENDS[path] not in said.body

@@ -23,7 +23,6 @@ from podman_llm.upstreams.sigv4 import Signer, SigV4Signer, Vault
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 MODELS = {
     "haiku": known_model(HAIKU),
-    HAIKU: known_model(HAIKU),
     "plain": ConverseModel("acme.plain"),
 }
 TITAN = "amazon.titan-embed-text-v2:0"
