@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -72,6 +73,16 @@ async def outage(rig: House, script: Script | None, *, is_covered: bool) -> list
     return waits
 
 
+async def usual_seconds(rig: House) -> float:
+    """How long an answer takes that waits for nobody, on a machine as busy as this one is."""
+    taken = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert (await rig.ask(stream=True)).models == {POD_MODEL}
+        taken.append(time.monotonic() - began)
+    return statistics.median(taken)
+
+
 @pytest.mark.parametrize("services", [(), ("other",)])
 @pytest.mark.parametrize("death", DEATHS)
 async def test_an_outage_of_a_minute_costs_the_first_one_a_wait_and_the_others_nothing(
@@ -80,9 +91,9 @@ async def test_an_outage_of_a_minute_costs_the_first_one_a_wait_and_the_others_n
     longest = []
     for _ in range(3):
         async with house(*services) as rig:
-            assert (await rig.ask(stream=True)).models == {POD_MODEL}
+            usual = await usual_seconds(rig)
             waits = await outage(rig, DEATHS[death], is_covered=bool(services))
-            longest.append(max(waits[1:]))
+            longest.append(max(waits[1:]) - usual)
         if longest[-1] <= 0.05:
             break  # the issue's bound; a busy machine has pauses of its own, but not each time
     assert min(longest) <= 0.05
