@@ -10,7 +10,13 @@ from podman_llm.core.listing import ours
 from podman_llm.core.pod import Candidate, Phase, PodRecord, WaitCause
 from podman_llm.core.rebuild import taken_over
 from podman_llm.core.sleep import is_called, known, pause_left, why_not
-from podman_llm.core.verdicts import ENDED_AS_ASKED, no_plan, not_adopted, nothing_free
+from podman_llm.core.verdicts import (
+    ENDED_AS_ASKED,
+    no_plan,
+    not_adopted,
+    nothing_free,
+    outlives_down,
+)
 from podman_llm.core.waiting import put_off, remaining, waiting_line
 from podman_llm.core.wording import duration, place
 from podman_llm.core.world import Decision, World
@@ -41,7 +47,7 @@ def conclude_plan(world: World, outcome: Planned | PlanFailed) -> Decision:
     """A pod is due, and here is what it could be; or why there is no telling."""
     if isinstance(outcome, PlanFailed):
         return _no_plan(world, outcome)
-    if world.book.is_rebuilding or world.wish.adopt:
+    if world.book.is_rebuilding or _is_adopting(world):
         return _take_over(world, outcome)
     waiting = world.book.waiting
     intent = _intend(world, outcome)
@@ -60,7 +66,9 @@ def conclude_plan(world: World, outcome: Planned | PlanFailed) -> Decision:
 
 def _be_down(world: World) -> Decision:
     """Settled only when a valid list shows nothing of ours, for long enough after the last."""
-    calm = world.remember(waiting=None)
+    verdict = world.book.verdict
+    kept = verdict if verdict and outlives_down(verdict) else None
+    calm = world.remember(waiting=None, verdict=kept)
     if not world.view.is_valid:
         return _say(calm, f"what runs is unknown: {world.view.why}")
     if others := ours(world.view, world.owner):
@@ -117,9 +125,14 @@ def _sleep(world: World) -> Decision:
 
 
 def _taking_over(world: World) -> Decision | None:
-    if world.wish.adopt and not (_verdict_text(world) or _has_served(world)):
+    if _is_adopting(world) and not (_verdict_text(world) or _has_served(world)):
         return _adopt(world)
     return _rebuild(world) if world.book.is_rebuilding else None
+
+
+def _is_adopting(world: World) -> bool:
+    """A pod that is woken is made, whatever the one was that fell asleep."""
+    return bool(world.wish.adopt) and world.book.sleep is None
 
 
 def _rebuild(world: World) -> Decision:

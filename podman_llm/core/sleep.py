@@ -36,11 +36,16 @@ def falling_asleep(world: World) -> World:
 
 
 def as_wished(world: World) -> World:
-    """The world without a sleep that the person's wish has ended."""
+    """The world without a sleep that the person's wish has ended.
+
+    One that goes on began in the past: a clock set back must not keep requests from counting.
+    """
     sleep, wish = world.book.sleep, world.wish
-    if sleep is None or (wish.is_up and sleep.generation == wish.generation):
+    if sleep is None:
         return world
-    return world.remember(sleep=None)
+    if not wish.is_up or sleep.generation != wish.generation:
+        return world.remember(sleep=None)
+    return world.remember(sleep=replace(sleep, since=min(sleep.since, world.reading.wall)))
 
 
 def is_called(world: World) -> bool:
@@ -65,9 +70,10 @@ def why_not(world: World) -> str:
 
 
 def pause_left(world: World) -> float:
-    """Seconds until a request may wake it after waking has failed; 0 or less when it may."""
+    """Seconds until a request may wake it after waking has failed; 0 when it may."""
     verdict = world.book.verdict
-    return verdict.at + RETRY_PAUSE - world.reading.wall if verdict else 0.0
+    passed = world.reading.wall - verdict.at if verdict else RETRY_PAUSE
+    return RETRY_PAUSE - passed if 0 <= passed < RETRY_PAUSE else 0.0
 
 
 def known(world: World) -> World:

@@ -66,6 +66,11 @@ def may_pass(verdict: Verdict) -> bool:
     return verdict.exit_code in {_NO_CAPACITY, _UNREACHABLE}
 
 
+def outlives_down(verdict: Verdict) -> bool:
+    """Whether it still concerns whoever wants no pod any more: something may be billing."""
+    return verdict.exit_code == _STILL_BILLING
+
+
 def may_try_again(record: PodRecord, world: World) -> bool:
     """Whether another pod may be rented for the same ``up`` after this one has ended."""
     is_worth = record.reason in WORTH_ANOTHER

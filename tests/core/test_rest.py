@@ -74,6 +74,14 @@ def test_down_forgets_what_was_waited_for_and_the_lost_past() -> None:
     assert (book.waiting, book.is_rebuilding) == (None, False)
 
 
+@pytest.mark.parametrize(("exit_code", "is_kept"), [(5, False), (1, False), (7, True)])
+def test_down_forgets_why_an_up_failed_unless_something_may_bill(
+    exit_code: int, is_kept: bool
+) -> None:
+    verdict = Verdict(1, exit_code, "why", "", START)
+    assert (rested(wish=DOWN, book={"verdict": verdict}).book.verdict == verdict) is is_kept
+
+
 # Up --------------------------------------------------------------------------------------------
 
 

@@ -154,6 +154,20 @@ def test_after_a_failure_that_mends_itself_a_request_tries_again_later(exit_code
     assert decide_rest(sleeping(demand=CALLED, book=book)).deed == MakePlan()
 
 
+def test_a_clock_set_back_keeps_no_request_from_counting() -> None:
+    asleep = replace(SLEEP, since=START + 9000)
+    book = {"sleep": asleep, "verdict": verdict(5, at=START + 9000)}
+    decision = decide(sleeping(book=book))
+    assert decision.book.sleep
+    assert decision.book.sleep.since == START + NOW
+    later = sleeping(
+        after=NOW + 1,
+        demand=Demand(held_at=START + NOW + 1),
+        book={"verdict": book["verdict"], "sleep": decision.book.sleep},
+    )
+    assert decide(later).deed == MakePlan()
+
+
 def test_while_nothing_is_free_it_waits_and_no_longer_than_anybody_asks() -> None:
     waiting = Waiting(START + NOW, 1, START + NOW + 15, WaitCause.CAPACITY, "sold out")
     waits = decide_rest(sleeping(demand=CALLED, book={"waiting": waiting}))
@@ -200,6 +214,14 @@ def test_the_next_attempt_of_a_woken_pod_has_no_more_time() -> None:
     assert record
     assert (record.lease_began, record.billed_before) == (reading(-60), 1)
     assert record.soft_deadline == START + 3540
+
+
+def test_an_adopted_pod_is_woken_by_making_one() -> None:
+    world = sleeping(demand=CALLED, wish=replace(UP, adopt="pod1"))
+    assert decide_rest(world).deed == MakePlan()
+    record = conclude_plan(world, PLAN).book.record
+    assert record
+    assert (record.phase, record.pod_id) == (Phase.INTENT, None)
 
 
 def test_an_unreachable_provider_is_waited_for_as_nobody_is_there_to_be_told() -> None:

@@ -71,6 +71,7 @@ def test_a_crash_looping_container(machine: Machine, cloud: Cloud) -> None:
     run = machine.run("up", code=1)
     assert "crash" in run.stderr.lower() or "restart" in run.stderr.lower()
     nothing_bills(machine, cloud)
+    assert "is gone" in machine.run("--shutdown").stdout
 
 
 def test_a_taken_port_names_the_process_and_rents_nothing(machine: Machine, cloud: Cloud) -> None:
