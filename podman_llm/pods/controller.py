@@ -190,7 +190,7 @@ class Controller:
         """On disk before anything is done about it, and before it is believed here."""
         before = self._state or PodState()
         state = with_book(before, book)
-        if is_worth_saving(self._saved, state):
+        if is_worth_saving(self._saved, state) or not self._store.is_as_left():
             self._store.save(state)
             self._saved = state
         self._state = state

@@ -115,6 +115,15 @@ class StateStore:
     def __init__(self, paths: StatePaths, clock: Clock) -> None:
         self._paths = paths
         self._clock = clock
+        self._written: tuple[int, int, int] | None = None
+
+    def is_as_left(self) -> bool:
+        """Whether the file is the one last read or written here; it costs one look.
+
+        Others read it while it stays the same for hours: what happens to it meanwhile would send
+        every request elsewhere.
+        """
+        return self._written is not None and self._written == _seen(self._paths.pod_state)
 
     def load(self) -> Loaded:
         """The newest state that can be trusted, and where it came from.
@@ -130,6 +139,8 @@ class StateStore:
             self.save(loaded.state)
         elif loaded.origin == "rebuild":
             self._set_aside()
+        if loaded.origin == "current":
+            self._written = _seen(self._paths.pod_state)
         return loaded
 
     def save(self, state: PodState) -> None:
@@ -146,6 +157,7 @@ class StateStore:
             if isinstance(_read(current), PodState):
                 files.keep_as(current, self._paths.previous_pod_state)
             files.write_atomic(current, content)
+        self._written = _seen(current)
 
     def _set_aside(self) -> None:
         epoch = int(self._clock.wall())
@@ -154,6 +166,15 @@ class StateStore:
                 if path.exists():
                     path.rename(path.with_name(f"{path.name}.corrupt-{epoch}"))
             files.sync_directory(self._paths.root)
+
+
+def _seen(path: Path) -> tuple[int, int, int] | None:
+    """What tells one content of a file from another; None if it cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def read_pod_state(paths: StatePaths) -> PodState | None:

@@ -76,16 +76,21 @@ class MemoryStore:
     def __init__(self, fuse: Fuse) -> None:
         self.saves: list[PodState] = []
         self.origin: Any = "fresh"
+        self.is_harmed = False
         self._fuse = fuse
 
     def load(self) -> Loaded:
         state = self.saves[-1] if self.saves else PodState()
         return Loaded(state, "current" if self.saves and self.origin == "fresh" else self.origin)
 
+    def is_as_left(self) -> bool:
+        return not self.is_harmed
+
     def save(self, state: PodState) -> None:
         phase = state.current.phase if state.current else "nothing"
         self._fuse.point(f"before save {phase}")
         self.saves.append(state)
+        self.is_harmed = False
         self.origin = "fresh"
         self._fuse.point(f"after save {phase}")
 

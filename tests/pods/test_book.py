@@ -58,6 +58,9 @@ class _Recording:
     def load(self) -> Loaded:
         return self._store.load()
 
+    def is_as_left(self) -> bool:
+        return self._store.is_as_left()
+
     def save(self, state: PodState) -> None:
         self._store.save(state)
         self.saves.append(state)

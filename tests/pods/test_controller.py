@@ -893,6 +893,16 @@ def test_what_only_moves_with_every_look_is_not_written_every_time() -> None:
     assert len(house.store.saves) == saves
 
 
+def test_what_befalls_the_file_meanwhile_is_mended_at_the_next_look() -> None:
+    house = ready_house()
+    house.tick()
+    saves = len(house.store.saves)
+    house.store.is_harmed = True
+    house.tick()
+    assert len(house.store.saves) == saves + 1
+    assert house.store.saves[-1].current == house.record
+
+
 # Adopting ----------------------------------------------------------------------------------------
 
 

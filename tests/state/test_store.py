@@ -193,6 +193,31 @@ def test_a_damaged_generation_never_displaces_the_good_one(
     assert store.load().state == older
 
 
+@pytest.mark.parametrize("harm", [lambda path: path.write_text("garbage"), Path.unlink])
+def test_what_becomes_of_the_file_is_noticed_and_mended_by_a_save(
+    store: StateStore, saved: PodState, paths: StatePaths, harm: Callable[[Path], object]
+) -> None:
+    assert store.is_as_left()
+    harm(paths.pod_state)
+    assert not store.is_as_left()
+    store.save(saved)
+    assert store.is_as_left()
+    assert read_pod_state(paths) == saved
+
+
+def test_the_file_is_as_left_by_who_has_read_it_well(
+    store: StateStore, saved: PodState, paths: StatePaths
+) -> None:
+    another = StateStore(paths, FakeClock())
+    assert not another.is_as_left()
+    another.load()
+    assert another.is_as_left()
+    paths.pod_state.write_text("garbage")
+    damaged = StateStore(paths, FakeClock())
+    damaged.load()
+    assert not damaged.is_as_left()
+
+
 def test_a_newer_writer_is_named_and_its_files_are_left_alone(
     store: StateStore, saved: PodState, paths: StatePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
