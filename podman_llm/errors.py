@@ -3,6 +3,7 @@
     PodmanLLMError
     ├── ConfigError            the person must edit something
     ├── StateError             local state unreadable: unknown, never "nothing running"
+    │   ├── Damaged            a file of ours is no longer one: it can only be replaced
     │   └── LockHeld           another controller owns the state directory
     ├── NotFound               the thing named does not exist
     ├── RefusedByCap           price, budget or hard deadline says no
@@ -46,6 +47,10 @@ class StateError(PodmanLLMError):
     """Local state cannot be read. What runs is unknown, which is not the same as nothing."""
 
     exit_code = 3
+
+
+class Damaged(StateError):
+    """What is in the file is not what any podman-llm wrote; nothing is lost by replacing it."""
 
 
 class LockHeld(StateError):

@@ -16,11 +16,12 @@ from podman_llm.cli.context import Context, pass_context
 from podman_llm.cli.durations import Duration
 from podman_llm.cli.up import follow_up, require_port
 from podman_llm.cli.view import look
+from podman_llm.cli.wish import last_wish, next_wish
 from podman_llm.config.models import Settings
 from podman_llm.core import naming
 from podman_llm.core.sight import Gone, PodSight, Unknown
 from podman_llm.errors import ConfigError, NotFound, ProviderUnreachable, RefusedByCap
-from podman_llm.state.desired import Desired, load_desired, save_desired
+from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.owner import load_owner
 from podman_llm.state.paths import StatePaths
 
@@ -110,13 +111,7 @@ def _require_ours(pod: PodSight, owner: str) -> None:
 
 
 def _want(context: Context, paths: StatePaths, settings: Settings, pod_id: str) -> Desired:
-    last = load_desired(paths)
-    desired = Desired(
-        generation=last.generation + 1 if last else 1,
-        want="up",
-        settings=settings.model_dump(mode="json", by_alias=True),
-        requested_at=context.clock.wall(),
-        adopt=pod_id,
-    )
+    last = last_wish(context, paths)
+    desired = next_wish(context, paths, last, settings, adopt=pod_id)
     save_desired(paths, desired)
     return desired

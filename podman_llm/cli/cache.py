@@ -49,7 +49,7 @@ def stats(context: Context, /, *, json_: bool) -> None:
     """How many answers are kept, and where."""
     from podman_llm.bootstrap import cache_directory, open_store
 
-    settings = context.load_settings().settings
+    settings = context.settings_at_work()
     directory = cache_directory(settings)
     with contextlib.closing(open_store(settings)) as store:
         kept = store.stats()
@@ -82,7 +82,7 @@ def clear(
     from podman_llm.bootstrap import cache_directory, open_store
     from podman_llm.cache.listing import Selection
 
-    settings = context.load_settings().settings
+    settings = context.settings_at_work()
     chosen = Selection(key=key, model=model, older_than=older_than)
     now = context.clock.wall()
     with contextlib.closing(open_store(settings)) as store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from podman_llm.cli.context import Context
 from podman_llm.cli.durations import format_duration
-from podman_llm.errors import PodmanLLMError
+from podman_llm.errors import PodmanLLMError, StateError
 from podman_llm.state.paths import StatePaths
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def examine(context: Context) -> Iterator[Check]:
         yield Check("config", Grade.FAIL, err.message, err.hint)
         return
     yield Check("config", Grade.OK, "valid")
+    with contextlib.suppress(StateError):  # `_state` tells of it
+        settings = context.settings_at_work()
     patient = Patient(context, context.paths(), settings)
     for check in (_state, _ledger, _disk, _port, _pod, _units, _catalog):
         yield from _guarded(check, patient)

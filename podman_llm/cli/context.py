@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from podman_llm.errors import StateError
 from podman_llm.host.clock import Clock, SystemClock
 from podman_llm.state.paths import StatePaths
 
@@ -72,6 +73,14 @@ class Context:
             return self.load_settings().settings
         return recall(desired.settings, self.paths().desired)
 
+    def settings_at_work(self) -> Settings:
+        """Those of the daemon that works here, or of the demo; else the configured ones."""
+        paths = self.paths()
+        is_real = paths.root == self.home().root
+        if self.config_path or (is_real and not is_up(paths)):
+            return self.load_settings().settings
+        return self.settings_in_force()
+
     def provider(self, settings: Settings) -> Provider:
         """The provider that the settings name, with its key.
 
@@ -109,7 +118,10 @@ def is_up(paths: StatePaths) -> bool:
     from podman_llm.state.locks import is_held
     from podman_llm.state.report import load_report
 
-    desired = load_desired(paths)
+    try:
+        desired = load_desired(paths)
+    except StateError:
+        return True  # what is wanted is unknown, which is not "nothing"
     if desired is None:
         return False
     if desired.want == "up":

@@ -12,10 +12,12 @@ from podman_llm.cli.durations import Duration, format_duration
 from podman_llm.cli.follow import FailedError, follow, narrator
 from podman_llm.cli.launch import ensure_daemon
 from podman_llm.cli.view import View, as_json, glance
+from podman_llm.cli.wish import last_wish, next_wish
+from podman_llm.config.models import Settings
 from podman_llm.config.recall import recall
 from podman_llm.core.pod import Evidence, PodRecord
-from podman_llm.errors import ProviderRefused, StateError, StillBilling
-from podman_llm.state.desired import Desired, load_desired, save_desired
+from podman_llm.errors import ProviderRefused, StillBilling
+from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.locks import is_held
 from podman_llm.state.paths import StatePaths
 
@@ -36,15 +38,12 @@ def down(context: Context, /, *, now: bool = False, timeout: float = 900.0, json
     Exits 0 only with recorded evidence that nothing is billing.
     """
     paths = context.paths()
-    desired = load_desired(paths)
+    desired = last_wish(context, paths)
     if desired is None:
-        if paths.pod_state.exists():
-            raise StateError(
-                f"{paths.desired} is missing, so what was wanted is unknown",
-                hint="`podman-llm up` finds pods of this state directory again, then `down`.",
-            )
-        _print_nothing(context, json_=json_)
-        return
+        if not (paths.desired.exists() or paths.pod_state.exists()):
+            _print_nothing(context, json_=json_)
+            return
+        desired = next_wish(context, paths, None, _settings_of_now(context, paths))
     _require_key(context, paths, desired)
     if desired.want == "up":
         desired = desired.model_copy(update={"want": "down", "now": now})
@@ -52,6 +51,13 @@ def down(context: Context, /, *, now: bool = False, timeout: float = 900.0, json
     view = _follow_down(context, paths, timeout=timeout, live=context.is_terminal and not json_)
     bill = demo.end(paths) if paths.root == demo.root(context) else None
     _report(context, view, bill, json_=json_)
+
+
+def _settings_of_now(context: Context, paths: StatePaths) -> Settings:
+    """What to go by where those that the pod was asked for with are lost."""
+    settings = context.load_settings().settings
+    is_demo = paths.root == demo.root(context)
+    return demo.prepare(paths, settings, context.clock) if is_demo else settings
 
 
 def _require_key(context: Context, paths: StatePaths, desired: Desired) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -12,11 +13,14 @@ from podman_llm.cli.durations import Duration, format_duration
 from podman_llm.cli.follow import FailedError, Narrator, follow, narrator
 from podman_llm.cli.launch import ensure_daemon, tail
 from podman_llm.cli.view import View, as_json, glance
+from podman_llm.cli.wish import last_wish, next_wish, unheeded
+from podman_llm.config.load import Loaded
 from podman_llm.config.models import Settings
+from podman_llm.config.origins import Origin
 from podman_llm.config.recall import recall
 from podman_llm.core.pod import Phase
 from podman_llm.errors import PodmanLLMError, StillBilling, WaitExpired
-from podman_llm.state.desired import Desired, load_desired, save_desired
+from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.locks import is_held
 from podman_llm.state.paths import StatePaths
 from podman_llm.supervisor.units import installed_scope
@@ -57,13 +61,13 @@ def up(ctx: click.Context, context: Context, /, **options: Any) -> None:  # noqa
 
         ctx.invoke(down, json_=options["json_"])
         return
-    settings = context.load_settings(_flags(options)).settings
+    loaded = context.load_settings(_flags(options))
     if options["dry_run"]:
         from podman_llm.cli.plan import show_plan
 
-        show_plan(context, settings, as_json=options["json_"])
+        show_plan(context, loaded.settings, as_json=options["json_"])
         return
-    _up(context, settings, options)
+    _up(context, loaded, options)
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:
@@ -89,13 +93,14 @@ def _gpus(gpus: tuple[str, ...]) -> str | tuple[str, ...] | None:
     return "auto" if gpus == ("auto",) else gpus
 
 
-def _up(context: Context, settings: Settings, options: dict[str, Any]) -> None:
+def _up(context: Context, loaded: Loaded, options: dict[str, Any]) -> None:
     paths = demo_paths(context.home()) if context.demo else context.home()
+    settings = loaded.settings
     if context.demo:
         settings = demo.prepare(paths, settings, context.clock)
     elif not is_held(paths):  # a daemon that runs has its key, or says so
         context.provider(settings)  # a missing key is said before anything is written
-    desired = _want(context, paths, settings)
+    desired = _want(context, paths, settings, loaded.origins)
     if options["foreground"]:
         from podman_llm.bootstrap import run_daemon
 
@@ -104,24 +109,30 @@ def _up(context: Context, settings: Settings, options: dict[str, Any]) -> None:
     follow_up(context, paths, settings, desired, options)
 
 
-def _want(context: Context, paths: StatePaths, settings: Settings) -> Desired:
+def _want(
+    context: Context, paths: StatePaths, settings: Settings, origins: Mapping[str, Origin]
+) -> Desired:
     """What is wanted from now on: the ``up`` in force if its pod is still open, else a new one."""
     paths.ensure()
-    last = load_desired(paths)
+    last = last_wish(context, paths)
     if last and last.want == "up":
         view = glance(paths, context.clock.wall())
         if _is_in_force(view):
             context.err("A pod is already wanted here; following it. `podman-llm down` ends it.")
+            if others := unheeded(settings, origins, last):
+                context.err(_unheeded_line(others))
             return last
     require_port(paths, settings)
-    desired = Desired(
-        generation=last.generation + 1 if last else 1,
-        want="up",
-        settings=settings.model_dump(mode="json", by_alias=True),
-        requested_at=context.clock.wall(),
-    )
+    desired = next_wish(context, paths, last, settings)
     save_desired(paths, desired)
     return desired
+
+
+def _unheeded_line(others: list[str]) -> str:
+    extend = ""
+    if "runtime_seconds" in others:
+        extend = " `podman-llm extend` moves its deadline."
+    return f"It keeps the settings it was asked for with; not these: {', '.join(others)}.{extend}"
 
 
 def _is_in_force(view: View) -> bool:

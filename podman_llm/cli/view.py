@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from podman_llm.core.notices import Notice
 from podman_llm.core.pod import MAY_BILL, Phase, PodRecord, Sleep
@@ -17,12 +18,15 @@ from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, load_report
 from podman_llm.state.store import Failure, PodState, read_pod_state
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class View:
     """One look at everything local. Times are wall seconds.
 
-    ``problem`` says why the pod's state cannot be read, when it cannot: what runs is then unknown.
+    ``problem`` says why the pod's state or the wish cannot be read, when one cannot: what runs is
+    then unknown.
     ``shut_by_hand`` are the upstreams that nobody asks by a person's order.
     """
 
@@ -131,23 +135,36 @@ def look(paths: StatePaths, now: float) -> View:
     Raises:
         StateError: they cannot be read, so what runs is unknown.
     """
-    return _view(paths, now, read_pod_state(paths), problem="")
+    return _view(paths, now, read_pod_state(paths), load_desired(paths))
 
 
 def glance(paths: StatePaths, now: float) -> View:
-    """As ``look``, for those who go on when the pod's state is unreadable: the daemon mends it."""
+    """As ``look``, for those who go on when a file is unreadable: the daemon or they mend it."""
+    state, no_state = _attempt(read_pod_state, paths)
+    desired, no_wish = _attempt(load_desired, paths)
+    return _view(paths, now, state, desired, problem=no_state or no_wish)
+
+
+def _attempt(read: Callable[[StatePaths], T | None], paths: StatePaths) -> tuple[T | None, str]:
     try:
-        return look(paths, now)
+        return read(paths), ""
     except StateError as err:
-        return _view(paths, now, None, problem=err.message)
+        return None, err.message
 
 
-def _view(paths: StatePaths, now: float, state: PodState | None, *, problem: str) -> View:
+def _view(
+    paths: StatePaths,
+    now: float,
+    state: PodState | None,
+    desired: Desired | None,
+    *,
+    problem: str = "",
+) -> View:
     report, activities = load_report(paths), load_activities(paths)
     alive = report is not None and is_held(paths) and is_alive(report.pid)
     return View(
         now=now,
-        desired=load_desired(paths),
+        desired=desired,
         daemon=report if alive else None,
         state=state,
         activity=summarise(activities, is_alive=is_alive),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from podman_llm.errors import Damaged
 from podman_llm.state import documents
 from podman_llm.state.paths import StatePaths
 
@@ -34,9 +35,14 @@ def load_desired(paths: StatePaths) -> Desired | None:
     """The wish in force, or None if nobody ever wished.
 
     Raises:
-        StateError: the file is unreadable or damaged.
+        Damaged: what is there is no wish.
+        StateError: the file is unreadable, or a newer podman-llm wrote it.
     """
-    return documents.load(paths.desired, Desired)
+    try:
+        return documents.load(paths.desired, Desired)
+    except Damaged as err:
+        hint = "`podman-llm up` or `podman-llm down` writes it anew, for the pod that there is"
+        raise Damaged(err.message, hint=hint) from err
 
 
 def save_desired(paths: StatePaths, desired: Desired) -> None:

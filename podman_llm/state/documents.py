@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from podman_llm.errors import StateError
+from podman_llm.errors import Damaged, StateError
 from podman_llm.host import files
 
 _OF_A_NEWER: Final = (
@@ -35,7 +35,8 @@ def load(path: Path, kind: type[D]) -> D | None:
     """The document at ``path``, or None if there is none.
 
     Raises:
-        StateError: it cannot be read, is damaged, or was written by a newer program.
+        Damaged: what is there is no such document.
+        StateError: it cannot be read, or was written by a newer program.
     """
     content = read_bytes(path)
     if content is None:
@@ -50,7 +51,7 @@ def load(path: Path, kind: type[D]) -> D | None:
             raise StateError(
                 f"{path} holds `{where}`, which this podman-llm does not know", hint=_OF_A_NEWER
             ) from err
-        raise StateError(f"{path} is damaged: {where}: {first['msg']}") from err
+        raise Damaged(f"{path} is damaged: {where}: {first['msg']}") from err
 
 
 def save(path: Path, document: Document) -> None:

@@ -9,7 +9,11 @@ from click.testing import CliRunner, Result
 
 from podman_llm.cache.base import Entry
 from podman_llm.cache.disk import open_disk_cache
+from podman_llm.cli.context import demo_paths
 from podman_llm.cli.main import cli
+from podman_llm.config.models import Settings
+from podman_llm.state.desired import Desired, save_desired
+from podman_llm.state.paths import StatePaths
 from podman_llm.testing.clock import FakeClock
 
 
@@ -27,6 +31,16 @@ def test_stats_tell_where_and_how_much(directory: Path) -> None:
     assert shown["cache_dir"] == str(directory)
     assert shown["entries"] == 0
     assert shown["max_entries"] == 10000
+
+
+def test_in_the_demo_they_are_the_demo_s(directory: Path, tmp_path: Path) -> None:
+    paths = demo_paths(StatePaths(tmp_path / "state"))
+    paths.ensure()
+    settings = Settings(cache_dir=paths.root / "cache").model_dump(mode="json", by_alias=True)
+    save_desired(paths, Desired(generation=1, want="up", settings=settings, requested_at=0))
+    arguments = ["--state-dir", str(tmp_path / "state"), "cache", "stats", "--json"]
+    shown = json.loads(CliRunner().invoke(cli, arguments, catch_exceptions=False).output)
+    assert shown["cache_dir"] == str(paths.root / "cache")
 
 
 DAY = 86_400.0

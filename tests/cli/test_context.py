@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from podman_llm.cli.context import Context, demo_paths, is_up
+from podman_llm.config.models import Settings
 from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
@@ -59,6 +60,26 @@ def test_a_daemon_that_rests_is_not_up(context: Context) -> None:
         assert not is_up(context.home())
         want(context.home(), "up")
         assert is_up(context.home())
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"version": 9}'])
+def test_a_wish_that_cannot_be_read_is_not_taken_for_none(context: Context, content: bytes) -> None:
+    want(demo_paths(context.home()), "up")
+    context.home().desired.write_bytes(content)
+    assert context.paths() == context.home()
+
+
+def test_the_settings_at_work_are_those_of_the_pod_while_it_is_wanted(context: Context) -> None:
+    demo_home, home = demo_paths(context.home()), context.home()
+    for paths, port in ((demo_home, 8111), (home, 8222)):
+        settings = Settings(proxy_port=port).model_dump(mode="json", by_alias=True)
+        paths.ensure()
+        save_desired(paths, Desired(generation=1, want="up", settings=settings, requested_at=NOW))
+    assert context.settings_at_work().proxy_port == 8222
+    want(home, "down")
+    assert context.settings_at_work().proxy_port == 8111
+    want(demo_home, "down")
+    assert context.settings_at_work().proxy_port == Settings().proxy_port
 
 
 def test_asking_creates_nothing(context: Context, tmp_path: Path) -> None:

@@ -21,6 +21,18 @@ def test_a_healthy_machine_passes_and_every_check_says_what_it_found(account: Ac
     assert not account.double.bill().live
 
 
+def test_a_damaged_wish_is_a_finding_and_keeps_nothing_else_from_being_looked_at(
+    account: Account,
+) -> None:
+    account.paths.ensure()
+    account.paths.desired.write_bytes(b"{")
+    result = account.run("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(result.stdout)}
+    assert "desired.json is damaged" in checks["state"]["found"]
+    assert "podman-llm down" in checks["state"]["fix"]
+    assert checks["key"]["grade"] == "ok"
+
+
 def test_a_failing_check_ends_with_1_and_its_fix(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:

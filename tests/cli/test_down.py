@@ -28,14 +28,18 @@ def test_where_nothing_was_asked_for_nothing_is_ended(tmp_path: Path, how: list[
     assert not state.exists()
 
 
-def test_a_pod_state_without_a_wish_is_not_taken_for_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [None, b"", b"{"])
+def test_a_pod_state_without_a_wish_is_not_taken_for_nothing(
+    tmp_path: Path, left: bytes | None
+) -> None:
     paths = StatePaths(tmp_path / "state")
     paths.ensure()
-    paths.pod_state.write_text("{}")
+    StateStore(paths, FakeClock()).save(PodState(current=a_record()))
+    if left is not None:
+        paths.desired.write_bytes(left)
     result = CliRunner().invoke(cli, ["--state-dir", str(paths.root), "down"])
-    assert result.exit_code != 0
-    assert result.exception is not None
-    assert getattr(result.exception, "exit_code", None) == 3
+    assert isinstance(result.exception, ProviderRefused)  # the way to its end needs a key
+    assert "pod123 may still be billing" in result.exception.hint
 
 
 def test_without_a_key_the_pod_that_may_still_bill_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from podman_llm.cli.context import Context
 from podman_llm.cli.up import _conclude, _flags, _idle_line, _is_in_force, _want
 from podman_llm.cli.view import View, look
 from podman_llm.config.models import Settings
+from podman_llm.config.origins import Kind, Origin
 from podman_llm.core.pod import Phase
 from podman_llm.errors import PodmanLLMError, StillBilling, WaitExpired
 from podman_llm.state.desired import Desired, load_desired
@@ -82,10 +83,10 @@ def test_each_up_is_a_generation_of_its_own(context: Context) -> None:
     settings = Settings(proxy_port=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("podman_llm.host.sockets.require_free", lambda *_, **__: None)
-        assert _want(context, context.home(), settings).generation == 1
+        assert _want(context, context.home(), settings, {}).generation == 1
         done = a_record(Phase.DONE, evidence=EVIDENCE)
         StateStore(context.home(), context.clock).save(PodState(current=done))
-        assert _want(context, context.home(), settings).generation == 2
+        assert _want(context, context.home(), settings, {}).generation == 2
     kept = load_desired(context.home())
     assert kept is not None
     assert Settings.model_validate(kept.settings) == settings
@@ -96,12 +97,15 @@ def test_an_up_in_force_is_followed_and_nothing_is_written(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("podman_llm.host.sockets.require_free", lambda *_, **__: None)
-        first = _want(context, context.home(), Settings())
+        first = _want(context, context.home(), Settings(), {})
     StateStore(context.home(), context.clock).save(PodState(current=a_record(generation=1)))
     before = context.home().desired.read_bytes()
-    assert _want(context, context.home(), Settings(runtime_seconds=60)) == first
+    flag = {"runtime_seconds": Origin(Kind.FLAG)}
+    assert _want(context, context.home(), Settings(runtime_seconds=60), flag) == first
     assert context.home().desired.read_bytes() == before
-    assert "following" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "following" in told
+    assert "not these: runtime_seconds. `podman-llm extend` moves its deadline." in told
 
 
 def conclude(context: Context, seen: View, *, is_there: bool) -> None:
