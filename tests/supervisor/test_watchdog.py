@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from podman_llm.core.pod import ClockReading, Sleep
 from podman_llm.errors import StateError
 from podman_llm.host import process
 from podman_llm.host.clock import SystemClock
@@ -77,6 +78,16 @@ def test_what_has_failed_is_not_tried_again_unasked(paths: StatePaths) -> None:
     assert found.verdict is Verdict.WELL
     assert "no capacity" in found.words
     _want(paths, "up", generation=3)
+    assert look(paths, NOW).verdict is Verdict.MISSING
+
+
+def test_a_pod_that_sleeps_needs_its_daemon_even_if_it_could_not_be_woken(
+    paths: StatePaths,
+) -> None:
+    _want(paths, "up", generation=2)
+    failure = Failure(generation=2, exit_code=9, message="no balance", hint="", at=NOW)
+    sleep = Sleep(2, NOW, ClockReading(NOW, 0.0, "boot"), 60.0, why_not="no balance")
+    _hold(paths, PodState(failure=failure, sleep=sleep))
     assert look(paths, NOW).verdict is Verdict.MISSING
 
 
