@@ -89,7 +89,7 @@ class Kept(Machine):
 
     def is_served(self) -> bool:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=20) as answer:
-            return answer.status == 200
+            return int(answer.status) == 200
 
 
 @pytest.fixture
