@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -88,6 +89,10 @@ def _state(patient: Patient) -> Iterator[Check]:
 
     root = patient.paths.root
     if not root.exists():
+        if not os.access(_existing(root), os.W_OK | os.X_OK):
+            fix = "Name a writable one with --state-dir."
+            yield Check("state", Grade.FAIL, f"{root} is not there and cannot be made", fix)
+            return
         yield Check("state", Grade.OK, f"{root} is not there yet; the first `up` makes it")
         return
     patient.paths.ensure()

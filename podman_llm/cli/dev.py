@@ -13,7 +13,13 @@ def dev() -> None:
 
 
 @dev.command("fake-runpod")
-@click.option("--port", type=int, default=8765, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="0 takes a free one.",
+)
 @click.option("--api-key", envvar="RUNPOD_API_KEY", default="rpa_double", help="The key accepted.")
 @click.option("--boot-seconds", type=float, default=3.0, show_default=True)
 @click.option("--load-seconds", type=float, default=2.0, show_default=True)
@@ -46,11 +52,18 @@ def fake_runpod(
         tokens_per_second=tokens_per_second,
         real_containers=real_containers,
         announce=announce,
+        tell=click.echo,
     )
 
 
 @dev.command("fake-openai")
-@click.option("--port", type=int, default=8766, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8766,
+    show_default=True,
+    help="0 takes a free one.",
+)
 @click.option("--model", multiple=True, default=("fake-model",), show_default=True)
 @click.option("--load-seconds", type=float, default=0.0, show_default=True)
 @click.option("--tokens-per-second", type=float, default=60.0, show_default=True)
@@ -69,7 +82,13 @@ def fake_openai(
 
 
 @dev.command("fake-bedrock")
-@click.option("--port", type=int, default=8767, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8767,
+    show_default=True,
+    help="0 takes a free one.",
+)
 @click.option("--region", default="us-east-1", show_default=True)
 @click.option("--model", multiple=True, help="A model id that exists there; default: any.")
 @click.option("--api-key", default="bedrock-api-key-double", help="The bearer token accepted.")

@@ -47,7 +47,8 @@ def ensure_daemon(paths: StatePaths, clock: Clock) -> Callable[[], bool]:
         return lambda: not is_held(paths)
     process = spawn_detached(["daemon", "--state-dir", str(paths.root)], paths.daemon_log)
     _await_lock(paths, clock, has_ended=lambda: process.poll() is not None)
-    return lambda: process.poll() is not None
+    # Ours leaves at once when the one of an `up` in another terminal was first; that one goes on.
+    return lambda: process.poll() is not None and not is_held(paths)
 
 
 def _await_lock(paths: StatePaths, clock: Clock, *, has_ended: Callable[[], bool]) -> None:

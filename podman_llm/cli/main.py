@@ -163,4 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
         if err.hint:
             click.echo(f"       {err.hint}", err=True)
         sys.exit(err.exit_code)
+    except OSError as err:  # a full disk, a place that may not be written: words, no traceback
+        click.echo(f"error: {err}", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 import click
 
 from podman_llm.cli.context import Context, pass_context
 from podman_llm.cli.durations import format_duration
+from podman_llm.cli.follow import PlainNarrator
 from podman_llm.cli.view import View, as_json, look
 from podman_llm.core.guard import WORDS as GUARD_WORDS
 from podman_llm.core.pod import Guard
@@ -29,18 +33,30 @@ def status(context: Context, /, *, watch: bool, json_: bool) -> None:
 
 
 def _watch(context: Context) -> None:
-    from rich.live import Live
-    from rich.text import Text
-
     paths = context.paths()
     try:
-        with Live(refresh_per_second=4) as live:
+        with _display(context) as show:
             while True:
-                view = look(paths, context.clock.wall())
-                live.update(Text("\n".join(render(view))))
+                show(look(paths, context.clock.wall()))
                 context.clock.sleep(0.5)
     except KeyboardInterrupt:
         return
+
+
+@contextlib.contextmanager
+def _display(context: Context) -> Iterator[Callable[[View], None]]:
+    """All of it in place; where nothing can be drawn over, once, then each new sentence."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal or console.is_dumb_terminal:
+        context.echo("\n".join(render(look(context.paths(), context.clock.wall()))))
+        yield PlainNarrator(context.echo).tell
+        return
+    with Live(console=console, refresh_per_second=4) as live:
+        yield lambda view: live.update(Text("\n".join(render(view))))
 
 
 def render(view: View) -> list[str]:

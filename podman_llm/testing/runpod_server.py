@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -172,10 +173,11 @@ def run(
     tokens_per_second: float = 60.0,
     real_containers: bool = False,
     announce: Path | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ``boot_seconds`` is from the create to RUNNING.
 
-    The URL is written to ``announce`` once it answers, whole or not at all.
+    The URL is written to ``announce`` once it answers, whole or not at all; ``tell`` is for people.
     """
     config = RunpodConfig(
         host=host,
@@ -187,10 +189,10 @@ def run(
         container=vllm_double(tokens_per_second=tokens_per_second),
         real_containers=real_containers,
     )
-    asyncio.run(_serve(RunpodServer(config), announce))
+    asyncio.run(_serve(RunpodServer(config), announce, tell))
 
 
-async def _serve(server: RunpodServer, announce: Path | None) -> None:
+async def _serve(server: RunpodServer, announce: Path | None, tell: Callable[[str], None]) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -200,6 +202,8 @@ async def _serve(server: RunpodServer, announce: Path | None) -> None:
             draft = announce.with_name(announce.name + ".new")
             draft.write_text(f"{server.url}\n", encoding="utf-8")
             draft.replace(announce)
+        tell(f"ready at {server.url}: `provider.api_base` is that, and")
+        tell(f"`provider.endpoint_template` is {server.url}/{{pod_id}}-{{port}}")
         await ended.wait()
     finally:
         await server.stop()

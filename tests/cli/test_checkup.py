@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -54,6 +55,14 @@ def test_unreadable_state_is_a_failure(account: Account) -> None:
     checks = examined(account)
     assert checks["state"].grade is Grade.FAIL
     assert checks["ledger"].grade is Grade.FAIL
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_first_up(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on a read-only disk; whoever runs this test may be one who may write anywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert examined(account)["state"].grade is Grade.FAIL
 
 
 def test_a_lost_owner_is_a_failure_where_pods_were_made(account: Account) -> None:

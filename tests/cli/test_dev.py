@@ -22,13 +22,16 @@ def test_the_doubles_are_listed_with_what_can_be_set() -> None:
     assert "fake-bedrock" in listed
 
 
-def test_a_double_serves_until_it_is_told_to_end() -> None:
-    argv = [sys.executable, "-m", "podman_llm", "dev", "fake-bedrock", "--port", "0"]
+@pytest.mark.parametrize(
+    ("name", "path"), [("fake-bedrock", "/__double/state"), ("fake-runpod", "/_double/bill")]
+)
+def test_a_double_says_where_it_serves_until_it_is_told_to_end(name: str, path: str) -> None:
+    argv = [sys.executable, "-m", "podman_llm", "dev", name, "--port", "0"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as double:
         assert double.stdout is not None
         said = double.stdout.readline()
-        url = said.split()[2].rstrip(",")
-        assert requests.get(f"{url}/__double/state", timeout=5).json()["requests"] == 0
+        url = said.split()[2].rstrip(",:")
+        assert requests.get(f"{url}{path}", timeout=5).status_code == 200
         double.terminate()
         assert double.wait(10) == 0
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -52,6 +53,28 @@ def test_where_units_are_installed_systemd_starts_the_daemon(
     try:
         is_gone = launch.ensure_daemon(paths, FakeClock())
         assert asked == [("start", "--no-block", DAEMON, "user=True")]
+        assert not is_gone()
+    finally:
+        lock.release()
+    assert is_gone()
+
+
+def test_a_daemon_that_another_up_started_first_is_not_taken_for_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = StatePaths(tmp_path / "state")
+    paths.ensure()
+    lock = ControllerLock(paths)
+
+    def spawn_second(*_: object) -> subprocess.Popen[bytes]:
+        lock.acquire()
+        second = subprocess.Popen([sys.executable, "-c", ""])
+        second.wait()
+        return second
+
+    monkeypatch.setattr(launch, "spawn_detached", spawn_second)
+    try:
+        is_gone = launch.ensure_daemon(paths, FakeClock())
         assert not is_gone()
     finally:
         lock.release()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,16 @@ def test_an_error_of_ours_is_told_in_words_and_exits_with_its_code(
         main([])
     assert ended.value.code == 5
     assert capsys.readouterr().err == "error: nothing is free\n       Try later.\n"
+
+
+def test_what_the_machine_refuses_is_told_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "missing" / "url"
+    with pytest.raises(SystemExit) as ended:
+        main(["dev", "fake-runpod", "--port", "0", "--announce", str(there)])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("error: [Errno 2] No such file or directory")
 
 
 def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str]) -> None:

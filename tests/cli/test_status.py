@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,3 +136,13 @@ def test_a_pod_that_is_being_woken_does_not_sleep() -> None:
         shown = view(state=state)
         assert "Asleep" not in rows(shown)
         assert as_json(shown)["sleep"] is None
+
+
+def test_where_nothing_can_be_drawn_over_a_watch_is_lines(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "podman_llm", "--state-dir", str(tmp_path), "status", "--watch"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as watch:
+        assert watch.stdout is not None
+        assert watch.stdout.readline() == "State     ABSENT\n"
+        assert watch.stdout.readline() == "Doing     Nothing is running.\n"
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(10) == 0
