@@ -263,8 +263,8 @@ class PodRecord:
     in this round answered. ``is_cut_short`` says that a budget ends it before the time asked for.
     ``taken_over_at`` is when a pod that was in no record was found; what it did before is unknown.
     ``greeted_at`` is when its server last took our key, known only of pods with a lease.
-    ``lease_began`` is when its time began, where that was not with its intent: a woken pod has what
-    is left of the time asked for.
+    ``lease_began`` is when its time began, where that was not with its intent: a pod that was
+    woken, or replaces one that served and was lost, has what is left of the time asked for.
     """
 
     name: str

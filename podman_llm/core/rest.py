@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from podman_llm.core import lease
 from podman_llm.core.attempts import first_intent
 from podman_llm.core.deeds import Deed, MakePlan, Nothing, PlanFailed, Planned
 from podman_llm.core.listing import ours
-from podman_llm.core.pod import Candidate, Phase, PodRecord, WaitCause
+from podman_llm.core.pod import Candidate, ClockReading, Phase, PodRecord, WaitCause
 from podman_llm.core.rebuild import taken_over
-from podman_llm.core.sleep import is_called, known, pause_left, why_not
+from podman_llm.core.sleep import is_called, known, pause_left, time_left, why_not
 from podman_llm.core.verdicts import (
     ENDED_AS_ASKED,
     no_plan,
@@ -95,12 +96,29 @@ def _owed(world: World) -> float:
 def _over(world: World) -> Decision | None:
     verdict = _verdict_text(world)
     if not (verdict or _has_served(world)):
-        return None
+        return _too_late(world)
     if world.book.sleep:
         return _sleep(known(world))
     if verdict:
         return _settle(world, f"failed: {verdict}")
     return _settle(world, f"{_last_words(world)}; `podman-llm up` starts a new one")
+
+
+def _too_late(world: World) -> Decision | None:
+    """A pod that was lost is not replaced with less of its time left than a start takes."""
+    began = _time_began(world)
+    if began is None or time_left(world, began) > (lease.cold_start(world.record) or 0.0):
+        return None
+    told = f"{_last_words(world)}, and too little of its time is left for another"
+    return _settle(world, f"{told}; `podman-llm up` starts a new one")
+
+
+def _time_began(world: World) -> ClockReading | None:
+    """When the time of this wish began: with its first pod that served. None before that."""
+    last = world.book.record
+    if last is None or last.generation != world.wish.generation:
+        return None
+    return last.lease_began or (last.intent if last.ready_at is not None else None)
 
 
 # Asleep ----------------------------------------------------------------------------------------
@@ -208,7 +226,7 @@ def _intend(world: World, plan: Planned) -> PodRecord:
         replace(plan, candidates=fresh or plan.candidates),
         attempt=last.attempt + 1,
         billed_before=last.billed_before + 1,
-        lease_began=last.lease_began,
+        lease_began=_time_began(world),
     )
 
 

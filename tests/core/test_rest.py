@@ -145,6 +145,41 @@ def test_the_next_attempt_avoids_the_place_that_failed() -> None:
     assert only.candidate == L4
 
 
+def test_a_pod_that_served_and_was_lost_is_replaced_for_what_is_left_of_its_time() -> None:
+    lost = ended(StopReason.LOST, ready_at=START + 300)
+    record = planned(PLAN, lost, after=3000).book.record
+    assert record
+    assert (record.lease_began, record.soft_deadline) == (lost.intent, START + 3600)
+    again = planned(PLAN, replace(record, phase=Phase.DONE, reason=StopReason.LOST), after=3200)
+    assert again.book.record
+    assert again.book.record.soft_deadline == START + 3600
+
+
+def test_a_pod_that_never_served_took_nothing_of_the_time() -> None:
+    record = planned(PLAN, ended(StopReason.LOST, ready_at=None), after=3000).book.record
+    assert record
+    assert (record.lease_began, record.soft_deadline) == (None, START + 6600)
+
+
+@pytest.mark.parametrize(("after", "is_due"), [(3299, True), (3300, False), (9999, False)])
+def test_none_replaces_it_when_less_is_left_than_a_start_takes(after: float, is_due: bool) -> None:
+    lost = ended(StopReason.LOST, ready_at=START + 300)
+    decision = rested(lost, after=after)
+    assert (decision.deed == MakePlan()) is is_due
+    assert decision.is_settled is not is_due
+    anew = rested(lost, after=after, wish=replace(UP, generation=2))
+    assert anew.deed == MakePlan()
+
+
+def test_what_extend_granted_is_part_of_what_is_left() -> None:
+    lost = ended(StopReason.LOST, ready_at=START + 300)
+    extended = replace(UP, extended_seconds=1800)
+    assert rested(lost, after=5099, wish=extended).deed == MakePlan()
+    record = planned(PLAN, lost, after=5000, wish=extended).book.record
+    assert record
+    assert record.soft_deadline == START + 5400
+
+
 def test_another_wish_counts_its_attempts_anew() -> None:
     lost = ended(StopReason.LOST, attempt=4, billed_before=1)
     record = planned(PLAN, lost, wish=replace(UP, generation=2)).book.record

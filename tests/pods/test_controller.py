@@ -831,6 +831,8 @@ def test_a_pod_that_vanishes_is_proved_gone_and_replaced() -> None:
     assert lost.reason is StopReason.LOST
     assert lost.evidence
     assert Phase.LOST in [move.phase for move in lost.transitions]
+    assert house.record.soft_deadline <= lost.soft_deadline
+    assert house.record.hard_deadline <= lost.hard_deadline
 
 
 def test_a_vanished_pod_is_not_replaced_once_the_attempts_are_used_up() -> None:
