@@ -22,6 +22,11 @@ def extend(context: Context, /, *, by: float, json_: bool) -> None:
     record, desired = view.record, view.desired
     if record is None or desired is None or not record.is_open or desired.want == "down":
         raise NotFound("no pod is up", hint="`podman-llm up --for 4h` starts one.")
+    if record.reason is not None:
+        raise NotFound(
+            f"pod {record.pod_id or record.name} is being ended ({record.reason.value})",
+            hint="An end is never undone; `podman-llm up` rents another pod.",
+        )
     deadline = record.soft_deadline + by
     if deadline > record.hard_deadline:
         left = format_duration(max(0.0, record.hard_deadline - record.soft_deadline))

@@ -12,6 +12,8 @@ from podman_llm.config.models import BackendSettings, Settings
 from podman_llm.core.routing import POD
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_HERE = _LOOPBACK | {"0.0.0.0", "::"}  # noqa: S104 - a name to recognise, not to listen on
+_CIRCLE = "each request would ask it again, without an end"
 _KEYS_FILE_NEEDED = (
     "proxy.api_keys_file must name a file with the keys that clients may use, one per line"
 )
@@ -60,6 +62,8 @@ def _reach(settings: Settings) -> Iterator[tuple[str, str]]:
         yield from _keys_file(keys_file)
     if settings.endpoint is not None and not _is_web_url(settings.endpoint):
         yield "endpoint", "must be a URL such as http://localhost:8001"
+    elif settings.endpoint is not None and _is_ours(settings.endpoint, settings):
+        yield "endpoint", f"{settings.endpoint} is where the proxy itself listens: {_CIRCLE}"
 
 
 def _keys_file(path: Path) -> Iterator[tuple[str, str]]:
@@ -72,9 +76,16 @@ def _keys_file(path: Path) -> Iterator[tuple[str, str]]:
 def _is_web_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
+        _ = parts.port  # raises for one that is none
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _is_ours(url: str, settings: Settings) -> bool:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return port == settings.proxy_port and parts.hostname in {*_HERE, settings.proxy.host}
 
 
 def _provider(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -116,6 +127,8 @@ def _fallbacks(settings: Settings) -> Iterator[tuple[str, str]]:
             yield _BACKENDS, f'{backend.name}.models is empty; {{"*": "a-model"}} takes every name'
         if backend.base_url is not None and not _is_web_url(backend.base_url):
             yield _BACKENDS, f"{backend.name}.base_url must be a URL: https://api.openai.com/v1"
+        elif backend.base_url is not None and _is_ours(backend.base_url, settings):
+            yield _BACKENDS, f"{backend.name}.base_url is where the proxy itself listens: {_CIRCLE}"
         if backend.auth == "sigv4":
             yield from _signed(backend)
 

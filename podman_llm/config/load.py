@@ -83,9 +83,9 @@ def _weakest_first(
     flags: Mapping[str, Any], environ: Mapping[str, str], config_path: Path | None, cwd: Path
 ) -> Iterator[_Layer]:
     user_file = user_config_dir(environ) / CONFIG_FILE
-    if user_file.is_file():
+    if _is_there(user_file):
         yield _file_layer(read_config_file(user_file, shown=str(user_file)))
-    if (cwd / CONFIG_FILE).is_file():
+    if _is_there(cwd / CONFIG_FILE):
         yield _file_layer(read_config_file(cwd / CONFIG_FILE, shown=CONFIG_FILE))
     if config_path is not None:
         yield _file_layer(read_config_file(cwd / config_path, shown=str(config_path)))
@@ -96,6 +96,11 @@ def _weakest_first(
         {key: Origin(Kind.ENVIRONMENT, name) for key, (name, _) in variables.items()},
     )
     yield _Layer(flags, cwd, {key: Origin(Kind.FLAG) for key in flags})
+
+
+def _is_there(path: Path) -> bool:
+    """Also what only stands in a file's place: a link to nowhere must not pass for no settings."""
+    return path.is_file() or path.is_dir() or path.is_symlink()
 
 
 def _file_layer(file: ConfigFile) -> _Layer:

@@ -6,7 +6,7 @@ import pytest
 
 from podman_llm.cli.context import Context
 from podman_llm.cli.extend import extend
-from podman_llm.core.pod import Phase
+from podman_llm.core.pod import Phase, StopReason
 from podman_llm.errors import NotFound, RefusedByCap
 from podman_llm.state.desired import Desired, load_desired, save_desired
 from podman_llm.state.paths import StatePaths
@@ -45,6 +45,14 @@ def test_extensions_add_up(context: Context, capsys: pytest.CaptureFixture[str])
 def test_beyond_the_hard_deadline_is_refused_and_nothing_changes(context: Context) -> None:
     with pytest.raises(RefusedByCap, match="allows 4h 00m more"):
         invoke(context, "5h")
+    assert extended(context.home()) == 0
+
+
+def test_a_pod_that_is_being_ended_cannot_be_extended(context: Context) -> None:
+    stopping = a_record(Phase.STOPPING, reason=StopReason.IDLE)
+    StateStore(context.home(), context.clock).save(PodState(current=stopping))
+    with pytest.raises(NotFound, match=r"pod123 is being ended \(idle\)"):
+        invoke(context, "1h")
     assert extended(context.home()) == 0
 
 

@@ -168,3 +168,16 @@ def test_what_is_wrong_within_a_list_of_objects_is_named(
     assert message.startswith("pod_config.json line ")
     assert told in message
     assert "sk-x" not in message
+
+
+@pytest.mark.parametrize("what", ["link", "directory"])
+def test_what_stands_in_the_place_of_the_file_is_not_taken_for_no_file(
+    tmp_path: Path, what: str
+) -> None:
+    place = tmp_path / "pod_config.json"
+    if what == "link":
+        place.symlink_to(tmp_path / "nowhere.json")
+    else:
+        place.mkdir()
+    with pytest.raises(ConfigError, match=r"pod_config\.json: cannot be read"):
+        load(flags={}, cwd=tmp_path, environ={})
