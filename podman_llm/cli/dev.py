@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
+
+_port = partial(
+    click.option,
+    "--port",
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help="0 takes a free one.",
+)
 
 
 @click.group()
@@ -13,13 +22,7 @@ def dev() -> None:
 
 
 @dev.command("fake-runpod")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8765,
-    show_default=True,
-    help="0 takes a free one.",
-)
+@_port(default=8765)
 @click.option("--api-key", envvar="RUNPOD_API_KEY", default="rpa_double", help="The key accepted.")
 @click.option("--boot-seconds", type=float, default=3.0, show_default=True)
 @click.option("--load-seconds", type=float, default=2.0, show_default=True)
@@ -57,13 +60,7 @@ def fake_runpod(
 
 
 @dev.command("fake-openai")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8766,
-    show_default=True,
-    help="0 takes a free one.",
-)
+@_port(default=8766)
 @click.option("--model", multiple=True, default=("fake-model",), show_default=True)
 @click.option("--load-seconds", type=float, default=0.0, show_default=True)
 @click.option("--tokens-per-second", type=float, default=60.0, show_default=True)
@@ -82,13 +79,7 @@ def fake_openai(
 
 
 @dev.command("fake-bedrock")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8767,
-    show_default=True,
-    help="0 takes a free one.",
-)
+@_port(default=8767)
 @click.option("--region", default="us-east-1", show_default=True)
 @click.option("--model", multiple=True, help="A model id that exists there; default: any.")
 @click.option("--api-key", default="bedrock-api-key-double", help="The bearer token accepted.")

@@ -140,13 +140,18 @@ class Cloud:
 
 
 @contextlib.contextmanager
-def renting(machine: Machine, *, load_seconds: float = 0.2, **settings: Any) -> Iterator[Cloud]:
-    """A RunPod of its own, and ``machine`` configured to rent there, with further ``settings``."""
+def renting(
+    machine: Machine, *flags: str, load_seconds: float = 0.2, **settings: Any
+) -> Iterator[Cloud]:
+    """A RunPod of its own, and ``machine`` configured to rent there, with further ``settings``.
+
+    ``flags`` are more for ``dev fake-runpod``.
+    """
     announce = machine.home / "double.url"
     process = machine.start(
         "dev", "fake-runpod", "--port", "0", "--api-key", KEY, "--boot-seconds", "0.2",
         "--load-seconds", str(load_seconds), "--tokens-per-second", "400",
-        "--announce", str(announce),
+        "--announce", str(announce), *flags,
     )  # fmt: skip
     eventually(announce.exists, what="the double's URL")
     url = announce.read_text().strip()
@@ -165,5 +170,5 @@ def renting(machine: Machine, *, load_seconds: float = 0.2, **settings: Any) -> 
     try:
         yield Cloud(url, process)
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()  # it ends its containers
+        process.communicate(timeout=20)

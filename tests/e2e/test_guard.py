@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.e2e.machine import KEY, Cloud, Machine, eventually, free_port
+from tests.e2e.machine import KEY, Cloud, Machine, eventually, free_port, renting
 
 GRACE = 60.0
 
@@ -22,27 +22,8 @@ GRACE = 60.0
 @pytest.fixture
 def cloud(machine: Machine) -> Iterator[Cloud]:
     """A RunPod whose pods really run."""
-    announce = machine.home / "double.url"
-    process = machine.start(
-        "dev", "fake-runpod", "--port", "0", "--api-key", KEY, "--boot-seconds", "0.2",
-        "--load-seconds", "0", "--real-containers", "--announce", str(announce),
-    )  # fmt: skip
-    eventually(announce.exists, what="the double's URL")
-    url = announce.read_text().strip()
-    machine.environment["RUNPOD_API_KEY"] = KEY
-    machine.write_config(
-        initial_wait_seconds=0,
-        poll_interval_seconds=0.2,
-        provider={
-            "api_base": url,
-            "endpoint_template": url + "/{pod_id}-{port}",
-            "settle_seconds": 0.3,
-            "quarantine_seconds": 2,
-        },
-    )
-    yield Cloud(url, process)
-    process.terminate()
-    process.communicate(timeout=20)
+    with renting(machine, "--real-containers", load_seconds=0) as cloud:
+        yield cloud
 
 
 def now(cloud: Cloud) -> float:
