@@ -8,7 +8,8 @@ import pytest
 from podman_llm import bootstrap
 from podman_llm.cli.context import Context
 from podman_llm.cli.plan import show_plan
-from podman_llm.config.models import Settings
+from podman_llm.config.models import BudgetSettings, Settings
+from podman_llm.errors import RefusedByCap
 from podman_llm.pods.planning import Plan
 from tests.samples import CANDIDATE, SPEC
 
@@ -43,3 +44,14 @@ def test_json_has_it_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     shown = json.loads(capsys.readouterr().out)
     assert shown["candidates"][0]["gpu_id"] == "NVIDIA L4"
     assert shown["excluded"] == [{"what": "NVIDIA A40 SECURE", "why": "sold out"}]
+
+
+def test_what_a_budget_does_not_pay_is_refused_as_up_would_refuse_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = Context(state_dir=tmp_path)
+    with pytest.raises(RefusedByCap, match=r"less than the .* a pod may need to boot"):
+        show_plan(context, Settings(budget=BudgetSettings(max_usd_total=0.001)), as_json=False)
+    assert not capsys.readouterr().out
+    show_plan(context, Settings(budget=BudgetSettings(max_usd_total=5)), as_json=False)
+    assert "1 x L4" in capsys.readouterr().out
