@@ -16,7 +16,7 @@ from podman_llm.cli.launch import spawn_detached, tail
 from podman_llm.config.models import Settings
 from podman_llm.errors import PodmanLLMError
 from podman_llm.host.clock import Clock
-from podman_llm.host.process import create_time, terminate
+from podman_llm.host.process import create_time, is_alive, terminate
 from podman_llm.state.double import DEMO_KEY, Double, forget_double, load_double, save_double
 from podman_llm.state.paths import StatePaths
 
@@ -59,7 +59,7 @@ def prepare(paths: StatePaths, settings: Settings, clock: Clock) -> Settings:
 
 
 def _lives(double: Double) -> bool:
-    return create_time(double.pid) == double.created
+    return is_alive(double.pid, double.created)
 
 
 def _start(paths: StatePaths, clock: Clock, *, port: int) -> Double:

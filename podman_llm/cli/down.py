@@ -44,20 +44,28 @@ def down(context: Context, /, *, now: bool = False, timeout: float = 900.0, json
             _print_nothing(context, json_=json_)
             return
         desired = next_wish(context, paths, None, _settings_of_now(context, paths))
+    if _is_demo(context, paths) and glance(paths, context.clock.wall()).is_billing:
+        # After a reboot there is no double left that could tell of the pod's end.
+        demo.prepare(paths, recall(desired.settings, paths.desired), context.clock)
     _require_key(context, paths, desired)
     if desired.want == "up":
         desired = desired.model_copy(update={"want": "down", "now": now})
         save_desired(paths, desired)
     view = _follow_down(context, paths, timeout=timeout, live=context.is_terminal and not json_)
-    bill = demo.end(paths) if paths.root == demo.root(context) else None
+    bill = demo.end(paths) if _is_demo(context, paths) else None
     _report(context, view, bill, json_=json_)
 
 
 def _settings_of_now(context: Context, paths: StatePaths) -> Settings:
     """What to go by where those that the pod was asked for with are lost."""
     settings = context.load_settings().settings
-    is_demo = paths.root == demo.root(context)
-    return demo.prepare(paths, settings, context.clock) if is_demo else settings
+    if _is_demo(context, paths):
+        return demo.prepare(paths, settings, context.clock)
+    return settings
+
+
+def _is_demo(context: Context, paths: StatePaths) -> bool:
+    return paths.root == demo.root(context)
 
 
 def _require_key(context: Context, paths: StatePaths, desired: Desired) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from podman_llm.cli import demo
+from podman_llm.cli.context import demo_paths
 from podman_llm.cli.main import cli
 from podman_llm.config.models import Settings
-from podman_llm.errors import ProviderRefused
+from podman_llm.errors import PodmanLLMError, ProviderRefused
 from podman_llm.state.desired import Desired, load_desired, save_desired
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.store import PodState, StateStore
@@ -40,6 +42,23 @@ def test_a_pod_state_without_a_wish_is_not_taken_for_nothing(
     result = CliRunner().invoke(cli, ["--state-dir", str(paths.root), "down"])
     assert isinstance(result.exception, ProviderRefused)  # the way to its end needs a key
     assert "pod123 may still be billing" in result.exception.hint
+
+
+def test_a_demo_whose_double_is_gone_gets_it_back_to_end_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def revive(paths: StatePaths, *_: object) -> None:
+        raise PodmanLLMError(f"the double of {paths.root.name} is there again")
+
+    monkeypatch.setattr(demo, "prepare", revive)
+    paths = demo_paths(StatePaths(tmp_path / "state"))
+    paths.ensure()
+    settings = Settings().model_dump(mode="json", by_alias=True)
+    save_desired(paths, Desired(generation=1, want="up", settings=settings, requested_at=NOW))
+    StateStore(paths, FakeClock()).save(PodState(current=a_record()))
+    arguments = ["--state-dir", str(tmp_path / "state"), "--demo", "down"]
+    result = CliRunner().invoke(cli, arguments)
+    assert "the double of demo is there again" in str(result.exception)
 
 
 def test_without_a_key_the_pod_that_may_still_bill_is_named(tmp_path: Path) -> None:
