@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import ssl
@@ -13,6 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from podman_llm.proxy.lifeline import lifeline
 from podman_llm.proxy.streaming import reset
 from podman_llm.telemetry import names
 
@@ -36,15 +36,12 @@ async def serve(
 
     ``sock`` listens already and may be shared with other workers: closing our end of it refuses
     nobody. Answers in flight get ``drain_seconds``; what is left then is reset, never ended
-    cleanly. ``lifeline_fd`` ends when the daemon does; the worker serves on, because an editor must
-    not lose its endpoint to a crash of the control plane.
+    cleanly. ``lifeline_fd`` is our end of the lifeline.
     """
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if lifeline_fd is not None:
-        loop.add_reader(lifeline_fd, _note_orphaned, loop, lifeline_fd)
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -60,13 +57,12 @@ async def serve(
     site = web.SockSite(runner, sock, ssl_context=ssl_context, backlog=_BACKLOG)
     try:
         await site.start()
-        await stop.wait()
-        await site.stop()
-        await _drain(runner, drain_seconds)
+        async with lifeline(lifeline_fd):
+            await stop.wait()
+            await site.stop()
+            await _drain(runner, drain_seconds)
     finally:
         await runner.cleanup()
-        if lifeline_fd is not None:
-            loop.remove_reader(lifeline_fd)
 
 
 class _Connections(logging.LoggerAdapter[logging.Logger]):
@@ -100,9 +96,3 @@ async def _drain(runner: web.AppRunner, seconds: float) -> None:
         _log.warning(names.PROXY_UNDRAINED, extra={"connections": len(server.connections)})
         for connection in server.connections:
             reset(connection.transport)
-
-
-def _note_orphaned(loop: asyncio.AbstractEventLoop, lifeline_fd: int) -> None:
-    if os.read(lifeline_fd, 1) == b"":
-        loop.remove_reader(lifeline_fd)
-        _log.warning(names.DAEMON_GONE)

@@ -58,6 +58,10 @@ class Child:
         """SIGTERM: let it finish what it is doing."""
         self._process.terminate()
 
+    def strike(self) -> None:
+        """SIGKILL, without waiting: what the kernel holds may take its time to end."""
+        self._process.kill()
+
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
         self._process.kill()

@@ -7,12 +7,14 @@ import socket
 from collections.abc import Callable
 
 from podman_llm.config.models import Settings
+from podman_llm.core.pulse import PulsePolicy
 from podman_llm.core.restart import RestartPolicy
 from podman_llm.host.clock import Clock
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import WorkerReport
 from podman_llm.supervisor.orphans import Orphan, ask_to_end, find_orphans, see_off
-from podman_llm.supervisor.supervisor import Supervisor, WorkerArgv
+from podman_llm.supervisor.slot import Upkeep, WorkerArgv
+from podman_llm.supervisor.supervisor import Supervisor
 from podman_llm.telemetry import names
 
 Bind = Callable[[str, int], socket.socket]
@@ -138,9 +140,8 @@ class Endpoint:
             workers=workers,
             argv=self._argv,
             listen_fd=listener.fileno(),
-            log=self._paths.proxy_log,
             clock=self._clock,
-            policy=self._policy,
+            upkeep=Upkeep(self._policy, PulsePolicy(), self._paths.proxy_log),
             grace=self._grace,
         )
         self._supervisor.start()

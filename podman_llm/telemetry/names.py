@@ -19,6 +19,7 @@ ORPHAN_ENDED: Final = "worker.orphan_ended"
 WORKER_STARTED: Final = "worker.started"
 WORKER_ENDED: Final = "worker.ended"
 WORKER_UNSTARTABLE: Final = "worker.unstartable"
+WORKER_HUNG: Final = "worker.hung"
 WORKER_KILLED: Final = "worker.killed"
 
 REQUEST_ANSWERED: Final = "request.answered"

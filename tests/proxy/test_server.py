@@ -132,26 +132,27 @@ async def test_sigterm_ends_it() -> None:
     await asyncio.wait_for(serving, 5)
 
 
-async def test_the_daemons_end_is_noted_and_survived(caplog: pytest.LogCaptureFixture) -> None:
-    ours, daemons = os.pipe()
+async def test_the_daemon_hears_that_it_serves_and_its_end_is_survived(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    daemons, ours = socket.socketpair()
+    daemons.setblocking(False)
     sock = socket.create_server(("127.0.0.1", 0))
     stop = asyncio.Event()
     serving = asyncio.create_task(
-        serve(hello_app(), sock, drain_seconds=1, lifeline_fd=ours, stop=stop)
+        serve(hello_app(), sock, drain_seconds=1, lifeline_fd=ours.fileno(), stop=stop)
     )
+    assert await asyncio.get_running_loop().sock_recv(daemons, 1)
     url = f"http://127.0.0.1:{sock.getsockname()[1]}/"
     async with aiohttp.ClientSession() as session:
-        async with session.get(url) as response:
-            assert response.status == 200
-        assert "proxy.daemon_gone" not in caplog.text
-        os.close(daemons)
+        daemons.close()
         while "proxy.daemon_gone" not in caplog.text:  # noqa: ASYNC110 - a log line is no event
             await asyncio.sleep(0)
         async with session.get(url) as response:
             assert response.status == 200
     stop.set()
     await serving
-    os.close(ours)
+    ours.close()
 
 
 async def test_another_holder_of_the_socket_goes_on_accepting() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from podman_llm.host.sockets import bind_listener
 from podman_llm.state.paths import StatePaths
-from podman_llm.supervisor.supervisor import WorkerArgv
+from podman_llm.supervisor.slot import WorkerArgv
 
 
 @pytest.fixture

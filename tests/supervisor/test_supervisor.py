@@ -3,21 +3,23 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
+from podman_llm.core.pulse import PulsePolicy
 from podman_llm.core.restart import RestartPolicy
 from podman_llm.host import process
 from podman_llm.host.clock import SystemClock
 from podman_llm.state.paths import StatePaths
-from podman_llm.supervisor.supervisor import Supervisor, WorkerArgv
+from podman_llm.supervisor.slot import Upkeep, WorkerArgv
+from podman_llm.supervisor.supervisor import Supervisor
 
 Eventually = Callable[[Callable[[], bool]], None]
 Start = Callable[..., Supervisor]
+_PATIENT = PulsePolicy()
 
 
 @pytest.fixture
@@ -26,14 +28,19 @@ def start(
 ) -> Iterator[Start]:
     started: list[Supervisor] = []
 
-    def make(*, mode: str = "plain", workers: int = 1, grace: float = 5.0) -> Supervisor:
+    def make(
+        *,
+        mode: str = "plain",
+        workers: int = 1,
+        grace: float = 5.0,
+        pulse: PulsePolicy = _PATIENT,
+    ) -> Supervisor:
         supervisor = Supervisor(
             workers=workers,
             argv=argv_of(mode),
             listen_fd=listener.fileno(),
-            log=paths.proxy_log,
             clock=SystemClock(),
-            policy=RestartPolicy(base=0.05, ceiling=0.2, stable=5),
+            upkeep=Upkeep(RestartPolicy(base=0.05, ceiling=0.2, stable=5), pulse, paths.proxy_log),
             grace=grace,
         )
         supervisor.start()
@@ -141,33 +148,38 @@ def test_a_worker_that_cannot_work_is_tried_again_ever_slower_and_says_why(
     assert "cannot work" in paths.proxy_log.read_text()
 
 
-def test_a_command_that_does_not_exist_is_a_problem_not_a_crash(
-    paths: StatePaths, eventually: Eventually
+@pytest.mark.parametrize("mode", ["plain", "stubborn"])
+def test_a_worker_that_hangs_is_replaced_and_the_next_client_is_served(
+    start: Start,
+    listener: socket.socket,
+    ask: Callable[[int], int],
+    eventually: Eventually,
+    mode: str,
 ) -> None:
-    argv = [str(paths.root / "nothing")]
-    supervisor = Supervisor(
-        workers=1,
-        argv=lambda slot, fd, lifeline: argv,
-        listen_fd=0,
-        log=paths.proxy_log,
-        clock=SystemClock(),
-        policy=RestartPolicy(base=0.05, ceiling=0.05),
-        grace=1,
-    )
-    supervisor.start()
-    assert "cannot be started: No such file" in supervisor.reports()[0].problem
-    argv[:] = [sys.executable, "-c", "import time; time.sleep(60)"]
-    eventually(lambda: supervisor.reports()[0].pid is not None)
-    assert supervisor.reports()[0].problem == ""
-    supervisor.stop()
+    supervisor = start(mode=mode, pulse=PulsePolicy(silent=1.0))
+    victim = ask(_port(listener))
+    os.kill(victim, signal.SIGSTOP)
+    assert ask(_port(listener)) != victim
+    eventually(partial(_has_restarted, supervisor, 1))
+    assert process.create_time(victim) is None
 
 
-def test_the_lifeline_ends_for_the_workers_when_the_supervisor_lets_go(
-    start: Start, listener: socket.socket, ask: Callable[[int], int], eventually: Eventually
+def test_a_worker_that_never_gave_a_sign_has_longer_and_says_why_it_was_ended(
+    start: Start, paths: StatePaths, eventually: Eventually, caplog: pytest.LogCaptureFixture
 ) -> None:
-    supervisor = start(mode="follower")
+    supervisor = start(mode="mute", pulse=PulsePolicy(starting=1.0, silent=0.1))
+    eventually(partial(_has_restarted, supervisor, 2))
+    ends = [record for record in caplog.records if record.getMessage() == "worker.ended"]
+    assert {vars(end)["problem"] for end in ends} == {
+        "worker 0 hung: it gave no sign of life for 1 s"
+    }
+
+
+def test_a_worker_that_hangs_while_it_is_to_end_is_not_waited_for(
+    start: Start, listener: socket.socket, ask: Callable[[int], int]
+) -> None:
+    supervisor = start(grace=3600, pulse=PulsePolicy(silent=1.0))
     pid = ask(_port(listener))
-    os.close(supervisor._lifeline_held)
-    eventually(lambda: supervisor.reports()[0].restarts >= 1)
-    assert not process.is_alive(pid)
-    supervisor._lifeline_held = os.dup(supervisor._lifeline)
+    os.kill(pid, signal.SIGSTOP)
+    supervisor.stop()
+    assert process.create_time(pid) is None

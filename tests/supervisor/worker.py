@@ -10,6 +10,17 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
+
+
+def serve(listener: socket.socket) -> None:
+    try:
+        client, _ = listener.accept()
+    except BlockingIOError:
+        return  # another worker was quicker
+    with client:
+        client.recv(1)
+        client.sendall(b"%d" % os.getpid())
 
 
 def main() -> None:
@@ -19,6 +30,7 @@ def main() -> None:
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     listener = socket.socket(fileno=int(listen_fd))
+    listener.settimeout(0)
 
     def drain(*_: object) -> None:
         listener.close()
@@ -26,14 +38,12 @@ def main() -> None:
 
     if mode == "draining":
         signal.signal(signal.SIGTERM, drain)
-    watched = [listener.fileno()]
-    if mode == "follower":
-        watched.append(int(lifeline))
-    while listener.fileno() in select.select(watched, [], [])[0]:
-        client, _ = listener.accept()
-        with client:
-            client.recv(1)
-            client.sendall(b"%d" % os.getpid())
+    while True:
+        if mode != "mute":
+            with suppress(BrokenPipeError):
+                os.write(int(lifeline), b".")
+        if select.select([listener], [], [], 0.1)[0]:
+            serve(listener)
 
 
 main()
