@@ -22,7 +22,6 @@ from podman_llm.config.directories import user_cache_dir
 from podman_llm.config.inheritance import drop_keys, inherited
 from podman_llm.config.models import BackendSettings, BudgetSettings, ProxySettings, Settings
 from podman_llm.config.outbound import outbound_of_environment
-from podman_llm.config.recall import recall
 from podman_llm.config.secrets import (
     RUNPOD_API_KEY,
     RUNPOD_ENDPOINT_API_KEY,
@@ -209,18 +208,18 @@ def _activity(paths: StatePaths) -> ActivitySummary:
 
 def run_worker(paths: StatePaths, *, slot: int, listen_fd: int, lifeline_fd: int) -> None:
     """Serve the proxy on the daemon's socket until told to stop."""
+    from podman_llm.pods.wishes import wish_in_force
     from podman_llm.proxy.activity import Activity
     from podman_llm.proxy.targets import RecordTargets
-    from podman_llm.state.desired import load_desired
     from podman_llm.telemetry.logs import Redactor, start_logging
 
     redactor = Redactor()
     start_logging(sys.stderr, redactor=redactor)
-    desired = load_desired(paths)
+    wish = wish_in_force(paths)
     before = next((one for one in load_activities(paths) if one.slot == slot), None)
     activity = Activity(slot=slot, pid=os.getpid(), clock=_CLOCK, before=before)
     _serve(
-        recall(desired.settings, paths.desired) if desired else Settings(),
+        wish.settings if wish else Settings(),
         socket.socket(fileno=listen_fd),
         targets=RecordTargets(paths, _CLOCK),
         activity=activity,

@@ -13,20 +13,21 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from podman_llm.config.models import Settings
-from podman_llm.config.recall import recall
 from podman_llm.errors import ConfigError, PodmanLLMError, ProviderRefused, StateError
 from podman_llm.host import files
 from podman_llm.host.clock import Clock
 from podman_llm.host.signals import Signals
 from podman_llm.host.systemd import Notifier
 from podman_llm.pods.controller import CALLS_A_TICK, Tick
+from podman_llm.pods.wishes import Wish, wish_in_force
 from podman_llm.providers import probe
 from podman_llm.state.demand import demand_stamps
-from podman_llm.state.desired import Desired, load_desired
+from podman_llm.state.desired import Desired, save_understood
 from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, DoneWith, WorkerReport, load_report, save_report
@@ -112,7 +113,8 @@ class Daemon:
         self._first_settings = first_settings
         self._started_at = clock.wall()
         self._ticked_at = 0.0
-        self._desired: Desired | None = None
+        self._wish: Wish | None = None
+        self._kept: Desired | None = None
         self._settings: Settings | None = None
         self._controller: Reconciler | None = None
         self._url = ""
@@ -163,8 +165,9 @@ class Daemon:
 
     def _rest(self, turn: _Turn, seen: _Seen) -> None:
         """Stay as ``turn`` left it; what failed for a person to mend is not tried by itself."""
-        if wish := self._desired:
-            self._done_with = DoneWith(generation=wish.generation, want=wish.want)
+        if self._wish:
+            desired = self._wish.desired
+            self._done_with = DoneWith(generation=desired.generation, want=desired.want)
             self._publish(turn)
         while self._wait(_REST_SECONDS, seen):
             self._tell(turn)
@@ -183,12 +186,12 @@ class Daemon:
             return _Turn(_FAILED, _AFTER_FAILURE_SECONDS, problem, exit_code, is_sound=is_over)
 
     def _take_turn(self) -> _Turn:
-        desired, unread = self._read_desired()
-        if desired is None:
+        wish, unread = self._read_wish()
+        if wish is None:
             unserved = self._serve(self._first_settings) if self._first_settings else ""
             note = "what was asked for cannot be read" if unread else "nothing was asked for yet"
             return _Turn(note, _AFTER_FAILURE_SECONDS, unread or unserved, is_sound=not unread)
-        settings = recall(desired.settings, self._paths.desired)
+        desired, settings = wish.desired, wish.settings
         is_up = desired.want == "up"
         unserved = self._serve(settings) if is_up or self._notifier.is_kept else ""
         if unserved and is_up and not self._may_owe():
@@ -205,19 +208,26 @@ class Daemon:
             heeds_demand=tick.heeds_demand,
         )
 
-    def _read_desired(self) -> tuple[Desired | None, str]:
-        """The wish, and what is wrong with it. A damaged one leaves the last good one in force.
-
-        So does one whose settings only a newer program knows: a pod ends in time all the same.
-        """
+    def _read_wish(self) -> tuple[Wish | None, str]:
+        """The wish to follow, and why that is not the one written last."""
         try:
-            desired = load_desired(self._paths)
-            if desired is not None:
-                recall(desired.settings, self._paths.desired)
+            wish = wish_in_force(self._paths, last=self._wish)
         except StateError as err:
-            return self._desired, _words(err)
-        self._desired = desired
-        return desired, ""
+            return None, _words(err)
+        self._wish = wish
+        if wish and wish.unread:
+            return wish, _words(wish.unread)
+        if wish:
+            self._keep(wish.desired)
+        return wish, ""
+
+    def _keep(self, desired: Desired) -> None:
+        if desired == self._kept:
+            return
+        # A full disk is told of elsewhere; the next turn tries again.
+        with suppress(StateError):
+            save_understood(self._paths, desired)
+            self._kept = desired
 
     def _serve(self, settings: Settings) -> str:
         """Follow the settings with the endpoint; why that is impossible, or nothing.

@@ -483,6 +483,32 @@ def test_settings_that_only_a_newer_program_knows_leave_the_last_good_ones_in_fo
     assert "does not know: colour; use the podman-llm that wrote it" in stage.report.problem
 
 
+@pytest.mark.parametrize("loss", ["damaged", "gone"])
+def test_a_daemon_that_starts_beside_a_lost_wish_goes_by_the_last_one_understood(
+    stage: Stage, loss: str
+) -> None:
+    stage.want("up", generation=4, runtime_seconds=7200)
+    stage.play(_tick())
+    if loss == "damaged":
+        stage.paths.desired.write_bytes(b"{")
+    else:
+        stage.paths.desired.unlink()
+    stage.signals = Signals()
+    _, script = stage.play(_tick("still here"))
+    [(desired, settings)] = script.seen
+    assert (desired.generation, settings.runtime_seconds) == (4, 7200)
+    assert f"desired.json is {loss}" in stage.report.problem
+    assert "`podman-llm up` or `podman-llm down` writes it anew" in stage.report.problem
+
+
+def test_a_wish_that_cannot_be_copied_is_followed_all_the_same(stage: Stage) -> None:
+    stage.want("up", generation=4)
+    stage.paths.understood.mkdir()
+    _, script = stage.play(_tick("all is well"))
+    assert [desired.generation for desired, _ in script.seen] == [4]
+    assert stage.report.problem == ""
+
+
 def test_settings_of_another_program_are_named(stage: Stage) -> None:
     wish = Desired(generation=1, want="up", settings={"colour": "red"}, requested_at=0.0)
     save_desired(stage.paths, wish)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from podman_llm.errors import Damaged
 from podman_llm.state import documents
 from podman_llm.state.paths import StatePaths
+
+MENDED_BY: Final = "`podman-llm up` or `podman-llm down` writes it anew, for the pod that there is"
 
 
 class Desired(documents.Document):
@@ -41,8 +43,7 @@ def load_desired(paths: StatePaths) -> Desired | None:
     try:
         return documents.load(paths.desired, Desired)
     except Damaged as err:
-        hint = "`podman-llm up` or `podman-llm down` writes it anew, for the pod that there is"
-        raise Damaged(err.message, hint=hint) from err
+        raise Damaged(err.message, hint=MENDED_BY) from err
 
 
 def save_desired(paths: StatePaths, desired: Desired) -> None:
@@ -52,3 +53,21 @@ def save_desired(paths: StatePaths, desired: Desired) -> None:
         StateError: it cannot be written; the previous wish stays in force.
     """
     documents.save(paths.desired, desired)
+
+
+def load_understood(paths: StatePaths) -> Desired | None:
+    """The daemon's copy of the last wish that it could follow; None if there is none.
+
+    Raises:
+        StateError: the copy is damaged or unreadable.
+    """
+    return documents.load(paths.understood, Desired)
+
+
+def save_understood(paths: StatePaths, desired: Desired) -> None:
+    """Keep ``desired`` for the day when the wish itself cannot be read.
+
+    Raises:
+        StateError: it cannot be written; the older copy stays.
+    """
+    documents.save(paths.understood, desired)

@@ -37,6 +37,11 @@ class StatePaths:
         return self.root / "desired.json"
 
     @property
+    def understood(self) -> Path:
+        """The last of these wishes that could be followed. Written by the holder of the lock."""
+        return self.root / "understood.json"
+
+    @property
     def pod_state(self) -> Path:
         """What we believe of our pods. Written by the holder of the lock."""
         return self.root / "pod_state.json"

@@ -8,7 +8,7 @@ from typing import Final
 
 from podman_llm.errors import StateError
 from podman_llm.host import process
-from podman_llm.state.desired import Desired, load_desired
+from podman_llm.state.desired import Desired, load_desired, load_understood
 from podman_llm.state.locks import is_held
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, load_report
@@ -40,9 +40,9 @@ def look(paths: StatePaths, now: float) -> Finding:
     """Compare what is wanted with who is there. Reads files only.
 
     Raises:
-        StateError: what is wanted cannot be read.
+        StateError: what is wanted cannot be read, and no daemon ever understood it.
     """
-    desired = load_desired(paths)
+    desired = _wish(paths)
     if is_held(paths):
         return _at_work(load_report(paths), now)
     try:
@@ -70,6 +70,16 @@ def end_hung(paths: StatePaths) -> bool:
     if "daemon" not in command or str(paths.root) not in command:
         return False
     return process.terminate(report.pid, created, grace=_GRACE_SECONDS)
+
+
+def _wish(paths: StatePaths) -> Desired | None:
+    """What was wished for last, or what the daemon that starts will go by in its place."""
+    try:
+        return load_desired(paths)
+    except StateError:
+        if understood := load_understood(paths):
+            return understood
+        raise
 
 
 def _at_work(report: DaemonReport | None, now: float) -> Finding:

@@ -7,6 +7,8 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
 from tests.e2e.editor import Editor
 from tests.e2e.machine import Cloud, Machine, eventually
 
@@ -33,3 +35,20 @@ def test_a_worker_that_hangs_is_replaced_and_the_waiting_are_answered(
     assert replacement["restarts"] == 1
     assert "worker 0 hung" in (machine.state_dir / "logs" / "daemon.log").read_text()
     machine.run("--shutdown")
+
+
+@pytest.mark.parametrize("killed", [("proxy_pids",), ("proxy_pids", "daemon_pid")])
+def test_a_damaged_wish_keeps_nobody_from_being_answered(
+    machine: Machine, cloud: Cloud, editor: Editor, killed: tuple[str, ...]
+) -> None:
+    machine.run("up")
+    assert editor.ask(seed=1).status == 200
+    status = machine.status()
+    (machine.state_dir / "desired.json").write_text("{")
+    for pid in [*status["proxy_pids"], status["daemon_pid"]][: len(killed)]:
+        os.kill(pid, signal.SIGKILL)
+    if "daemon_pid" in killed:
+        machine.run("watchdog")
+    assert editor.ask(seed=1).headers["X-Cache"] == "HIT"
+    machine.run("--shutdown")
+    assert cloud.live() == []

@@ -118,6 +118,13 @@ def test_one_that_ends_no_turn_for_long_is_hung_unless_it_rests(
     assert look(paths, NOW).verdict is verdict
 
 
+def test_a_wish_that_cannot_be_read_is_what_was_understood_of_it_last(paths: StatePaths) -> None:
+    _want(paths, "up")
+    paths.desired.replace(paths.understood)
+    paths.desired.write_bytes(b"{")
+    assert look(paths, NOW).verdict is Verdict.MISSING
+
+
 def test_a_wish_that_cannot_be_read_is_no_wish_for_nothing(paths: StatePaths) -> None:
     paths.desired.write_bytes(b"{")
     with pytest.raises(StateError):
