@@ -116,11 +116,12 @@ def _proxy_rows(view: View) -> list[tuple[str, str]]:
         return []
     activity = view.activity
     rate = "-" if activity.hit_rate is None else f"{activity.hit_rate:.0%}"
-    pids = ", ".join(str(worker.pid) for worker in view.daemon.workers if worker.pid)
+    pids = ", ".join(str(worker.pid) for worker in view.daemon.serving)
+    leaving = "".join(f", {one.pid} finishes its answers" for one in view.daemon.leaving)
     rows = [
         ("Endpoint", view.daemon.url),
         ("Requests", f"{activity.requests} ({activity.in_flight} in flight), hit rate {rate}"),
-        ("Daemon", f"pid {view.daemon.pid}, proxy pid {pids or '-'}"),
+        ("Daemon", f"pid {view.daemon.pid}, proxy pid {pids or '-'}{leaving}"),
     ]
     if activity.fallbacks or activity.failed_attempts:
         told = f"{activity.fallbacks} answers, {activity.failed_attempts} failed attempts"

@@ -169,7 +169,11 @@ def _view(
         state=state,
         activity=summarise(activities, is_alive=is_alive),
         cache_problems=tuple(
-            {one.cache_problem: None for one in activities if one.cache_problem and alive}
+            {
+                one.cache_problem: None
+                for one in activities
+                if one.cache_problem and alive and is_alive(one.pid)
+            }
         ),
         problem=problem,
         shut_by_hand=shut_by_hand(paths),
@@ -196,7 +200,7 @@ def as_json(view: View) -> dict[str, Any]:
         "gpu_count": record.candidate.gpu_count if record else None,
         "guard": record.guard.value if record else None,
         "daemon_pid": daemon.pid if daemon else None,
-        "proxy_pids": [w.pid for w in daemon.workers if w.pid] if daemon else [],
+        "proxy_pids": [w.pid for w in daemon.serving] if daemon else [],
         "endpoint": daemon.url if daemon else None,
         "deadline": record.soft_deadline if record and record.is_open else None,
         "hard_deadline": record.hard_deadline if record and record.is_open else None,

@@ -16,7 +16,8 @@ class WorkerReport(documents.Document):
     """One proxy worker.
 
     ``pid`` is None while it is down; ``since`` is wall seconds of its last start or end.
-    ``problem`` says why it is down.
+    ``problem`` says why it is down. One that ``is_leaving`` accepts nobody any more and finishes
+    its last answers, while another serves in its place.
     """
 
     slot: int
@@ -24,6 +25,7 @@ class WorkerReport(documents.Document):
     restarts: int
     since: float
     problem: str = ""
+    is_leaving: bool = False
 
 
 class DoneWith(documents.Document):
@@ -48,6 +50,16 @@ class DaemonReport(documents.Document):
     workers: tuple[WorkerReport, ...]
     problem: str = ""
     done_with: DoneWith | None = None
+
+    @property
+    def serving(self) -> tuple[WorkerReport, ...]:
+        """The workers that are there and accept clients."""
+        return tuple(one for one in self.workers if one.pid and not one.is_leaving)
+
+    @property
+    def leaving(self) -> tuple[WorkerReport, ...]:
+        """The workers that only finish their last answers."""
+        return tuple(one for one in self.workers if one.pid and one.is_leaving)
 
     def is_done_with(self, desired: Desired) -> bool:
         """Whether nothing is left to do for this very wish."""

@@ -1,10 +1,15 @@
-"""The endpoint on localhost: the listening socket and the workers on it, as the settings say."""
+"""The endpoint on localhost: the listening socket and the workers on it, as the settings say.
+
+A slot is the number of a worker's files, which go on from one worker to the next. Two workers that
+run at the same time have two, so that neither writes over what the other has counted.
+"""
 
 from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
+from itertools import count, islice
 
 from podman_llm.config.models import Settings
 from podman_llm.core.pulse import PulsePolicy
@@ -61,7 +66,7 @@ class Endpoint:
         self._policy = policy
         self._grace = Settings().proxy.drain_seconds + _MARGIN_SECONDS
         self._listener: socket.socket | None = None
-        self._supervisor: Supervisor | None = None
+        self._crews: list[Supervisor] = []
         self._address: tuple[str, int] | None = None
         self._served: dict[str, object] | None = None
         self._orphans: tuple[Orphan, ...] | None = None
@@ -69,22 +74,24 @@ class Endpoint:
     @property
     def is_open(self) -> bool:
         """Whether clients are served."""
-        return self._supervisor is not None
+        return bool(self._crews)
 
     @property
     def closing_seconds(self) -> float:
         """How long ``close`` may take: our own workers first, then those of a killed daemon."""
-        return 2 * self._grace
+        return max((crew.grace for crew in self._crews), default=self._grace) + self._grace
 
     def reports(self) -> tuple[WorkerReport, ...]:
-        """How each worker fares; none while closed."""
-        return self._supervisor.reports() if self._supervisor else ()
+        """How each worker fares, by slot, the leaving ones too; none while closed."""
+        reports = (report for crew in self._crews for report in crew.reports())
+        return tuple(sorted(reports, key=lambda report: report.slot))
 
     def follow(self, settings: Settings) -> None:
         """Serve as ``settings`` say; nothing happens when they are those already served.
 
-        A new port is taken before the old one is given up. Workers of a killed daemon are ended
-        first, if the port is theirs.
+        Those who serve go on until others accept in their place, and then finish their answers:
+        nobody waits, and workers that cannot start cost nobody the endpoint. The caller does not
+        wait either. Workers of a killed daemon are ended first, if the port is theirs.
 
         Raises:
             ConfigError: the port cannot be had; whatever was served goes on.
@@ -96,22 +103,25 @@ class Endpoint:
         listener = self._listener
         if listener is None or address != self._address:
             listener = self._take_over(*address)
-        self._stop_workers()
         if self._listener is not listener:
             self._close_listener()
+        if self._served and wanted["use_https"] != self._served["use_https"]:
+            # On one socket a client would meet the one or the other by chance.
+            _ask_all_to_end(self._crews)
         self._listener, self._address, self._served = listener, address, wanted
         self._grace = settings.proxy.drain_seconds + _MARGIN_SECONDS
-        self._start_workers(listener, settings.proxy.workers)
+        self._relieve(listener, settings.proxy.workers)
         _LOG.info(names.ENDPOINT_OPENED, extra={"url": settings.url})
 
     def close(self) -> None:
         """End every worker, also those of a killed daemon, and give the port back."""
         orphans = self._orphans_asked()
-        if self._supervisor:
-            self._supervisor.ask_to_end()
+        _ask_all_to_end(self._crews)
         # Whoever comes now is refused at once: in the backlog they would wait for nobody.
         self._close_listener()
-        self._stop_workers()
+        for crew in self._crews:
+            crew.stop()
+        self._crews = []
         self._served = None
         see_off(orphans, clock=self._clock, grace=self._grace)
 
@@ -135,24 +145,40 @@ class Endpoint:
                 ask_to_end(orphan)
         return self._orphans
 
-    def _start_workers(self, listener: socket.socket, workers: int) -> None:
-        self._supervisor = Supervisor(
-            workers=workers,
+    def _relieve(self, listener: socket.socket, workers: int) -> None:
+        """Start a crew; as soon as it serves, those before it leave."""
+        before = [crew for crew in self._crews if not crew.is_over]
+        if any(crew.is_serving for crew in before):
+            _ask_all_to_end(crew for crew in before if not crew.is_serving)
+        crew = Supervisor(
+            slots=free_slots(self._slots_in_use(before), workers),
             argv=self._argv,
-            listen_fd=listener.fileno(),
+            listener=listener,
             clock=self._clock,
             upkeep=Upkeep(self._policy, PulsePolicy(), self._paths.proxy_log),
             grace=self._grace,
+            once_serving=lambda: _ask_all_to_end(before),
         )
-        self._supervisor.start()
+        crew.start()
+        self._crews = [*before, crew]
 
-    def _stop_workers(self) -> None:
-        if self._supervisor:
-            self._supervisor.stop()
-            self._supervisor = None
+    def _slots_in_use(self, crews: Iterable[Supervisor]) -> set[int]:
+        """Those of our own workers and of a killed daemon's that still finish their answers."""
+        orphaned = {orphan.slot for orphan in self._orphans or () if orphan.is_alive}
+        return orphaned.union(*(crew.slots for crew in crews))
 
     def _close_listener(self) -> None:
         if self._listener:
             self._listener.close()
             self._listener = None
             _LOG.info(names.ENDPOINT_CLOSED)
+
+
+def free_slots(in_use: Container[int], number: int) -> tuple[int, ...]:
+    """The lowest ``number`` of slots that are not in use."""
+    return tuple(islice((slot for slot in count() if slot not in in_use), number))
+
+
+def _ask_all_to_end(crews: Iterable[Supervisor]) -> None:
+    for crew in crews:
+        crew.ask_to_end()

@@ -25,10 +25,11 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Orphan:
-    """One process, named for good."""
+    """One process, named for good; ``slot`` is the number of the files that it writes."""
 
     pid: int
     created: float
+    slot: int
 
     @property
     def is_alive(self) -> bool:
@@ -43,8 +44,8 @@ class Orphan:
 def find_orphans(paths: StatePaths) -> tuple[Orphan, ...]:
     """The workers of this state directory. Asked by the holder of the lock, before it has any."""
     return tuple(
-        Orphan(pid, created)
-        for pid in sorted(set(_recorded(paths)))
+        Orphan(pid, created, slot)
+        for pid, slot in sorted(set(_recorded(paths)))
         if is_worker(process.command_of(pid), paths)
         and (created := process.create_time(pid)) is not None
     )
@@ -72,11 +73,12 @@ def see_off(orphans: Iterable[Orphan], *, clock: Clock, grace: float) -> None:
         process.terminate(orphan.pid, orphan.created, grace=0)
 
 
-def _recorded(paths: StatePaths) -> Iterator[int]:
-    yield from (activity.pid for activity in load_activities(paths))
+def _recorded(paths: StatePaths) -> Iterator[tuple[int, int]]:
+    """Pid and slot of whoever may be one."""
+    yield from ((activity.pid, activity.slot) for activity in load_activities(paths))
     try:
         report = load_report(paths)
     except StateError:
         return
     if report:
-        yield from (worker.pid for worker in report.workers if worker.pid)
+        yield from ((worker.pid, worker.slot) for worker in report.workers if worker.pid)

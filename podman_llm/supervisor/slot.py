@@ -84,6 +84,7 @@ class Slot:
         """Let the worker finish and go."""
         if self._worker:
             self._worker.child.ask_to_end()
+            self.report = self.report.model_copy(update={"is_leaving": True})
 
     def see_off(self) -> None:
         """Notice an end, end what hangs; nothing is started in its place. Never blocks."""

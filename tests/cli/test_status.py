@@ -62,6 +62,14 @@ def test_a_worker_without_its_cache_is_shown() -> None:
     assert shown["Endpoint"] == "u"
 
 
+def test_a_worker_that_only_finishes_its_answers_is_told_apart() -> None:
+    serving = WorkerReport(slot=1, pid=8, restarts=0, since=NOW)
+    leaving = WorkerReport(slot=0, pid=7, restarts=0, since=NOW, is_leaving=True)
+    shown = view(daemon=DAEMON.model_copy(update={"workers": (leaving, serving)}))
+    assert rows(shown)["Daemon"] == "pid 7, proxy pid 8, 7 finishes its answers"
+    assert as_json(shown)["proxy_pids"] == [8]
+
+
 def test_who_is_not_asked_is_shown_with_the_way_back() -> None:
     report = DaemonReport(pid=1, started_at=NOW, tick_at=NOW, note="n", url="u", workers=())
     circuits: dict[str, CircuitState] = {"pod": "OPEN", "bedrock": "OPEN", "openai": "CLOSED"}

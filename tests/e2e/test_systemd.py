@@ -15,10 +15,14 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
+import psutil
 import pytest
 
-from tests.e2e.machine import REPOSITORY, Cloud, Machine, eventually
+from tests.e2e.editor import Editor, Said
+from tests.e2e.machine import REPOSITORY, Cloud, Machine, eventually, renting
+from tests.e2e.model_server import ModelServer
 
 _ACTIVATE = str(REPOSITORY / "tests" / "host" / "activate.py")
 
@@ -206,6 +210,57 @@ def test_down_ends_the_pod_and_the_endpoint_goes_on_with_words_and_kept_answers(
     machine.run("up")
     assert machine.status()["daemon_pid"] == daemon.pid
     assert _ask(machine, "And this?")[0] == 200
+
+
+@dataclass
+class _Newcomers:
+    """One asks after the other, in a thread, and each is timed."""
+
+    editor: Editor
+    answers: list[Said] = field(default_factory=list)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def _keep_asking(self) -> None:
+        while not self._over.is_set():
+            self.answers.append(self.editor.ask(max_tokens=1))
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._keep_asking)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def test_changed_settings_keep_nobody_waiting_and_cut_no_answer(
+    machine: Machine, systemd: Systemd, editor: Editor
+) -> None:
+    with ModelServer(machine, tokens_per_second=1) as other:
+        backend = {"name": "other", "base_url": f"{other.url}/v1", "models": {"*": "podman-llm"}}
+        with renting(machine, fallback={"backends": [backend]}):
+            systemd.start()
+            machine.run("up")
+            machine.run("--shutdown")
+            [old] = machine.status()["proxy_pids"]
+            with editor.asking(stream=True) as long:
+                long.read_some(2)
+                machine.environment["MAX_CACHE_SIZE"] = "7"
+                with _Newcomers(editor) as newcomers:
+                    machine.run("up")
+                    eventually(lambda: old not in machine.status()["proxy_pids"], what="a change")
+                    asked = len(newcomers.answers)
+                    eventually(lambda: len(newcomers.answers) > asked + 3, what="newcomers")
+                    assert psutil.pid_exists(old), "the long answer is still being given"
+                    assert machine.status()["in_flight"] >= 1
+                whole = long.rest()
+            assert (whole.is_whole, whole.served_by) == (True, "other/podman-llm")
+            assert {answer.status for answer in newcomers.answers} == {200}
+            assert max(answer.seconds for answer in newcomers.answers) < whole.seconds / 2
+            eventually(lambda: not psutil.pid_exists(old), what="the old worker's end")
+            total = 1 + len(newcomers.answers)
+            eventually(lambda: machine.status()["requests"] == total, what="each counted once")
 
 
 def test_what_a_person_must_mend_ends_the_up_and_not_the_daemon(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,11 +19,12 @@ from podman_llm.host.clock import SystemClock
 from podman_llm.host.sockets import bind_listener, require_free
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, save_report
-from podman_llm.supervisor.endpoint import Endpoint
+from podman_llm.supervisor.endpoint import Endpoint, free_slots
 from podman_llm.supervisor.lifeline import Lifeline
 from podman_llm.supervisor.slot import WorkerArgv
 
 Ask = Callable[[int], int]
+Eventually = Callable[[Callable[[], bool]], None]
 Make = Callable[..., Endpoint]
 
 
@@ -110,23 +113,82 @@ def test_settings_that_are_not_the_workers_leave_them_alone(
     assert _pids(endpoint) == before
 
 
+def _serving(endpoint: Endpoint) -> set[int]:
+    return {one.pid for one in endpoint.reports() if one.pid and not one.is_leaving}
+
+
 def test_other_settings_of_the_workers_start_them_again_on_the_same_socket(
-    make: Make, ask: Ask
+    make: Make, ask: Ask, eventually: Eventually
 ) -> None:
     endpoint, port = make(), _free_port()
     endpoint.follow(_settings(port))
     before = _pids(endpoint)
     endpoint.follow(_settings(port, {"max_cache_size": 5}, workers=2))
+    eventually(lambda: not _pids(endpoint) & before)
     assert len(_pids(endpoint)) == 2
-    assert not _pids(endpoint) & before
     assert ask(port) in _pids(endpoint)
 
 
-def test_another_port_is_taken_before_the_old_one_is_given_up(make: Make, ask: Ask) -> None:
+def test_who_comes_while_the_old_finish_their_answers_is_served_by_the_new(
+    make: Make, ask: Ask, eventually: Eventually
+) -> None:
+    endpoint, port = make("draining"), _free_port()
+    endpoint.follow(_settings(port))
+    old = ask(port)
+    endpoint.follow(_settings(port, {"max_cache_size": 5}))
+    eventually(lambda: old not in _serving(endpoint))
+    assert {ask(port) for _ in range(5)} == _serving(endpoint)
+    leaving = [report for report in endpoint.reports() if report.is_leaving]
+    assert [(report.pid, report.slot) for report in leaving] == [(old, 0)]
+    assert [report.slot for report in endpoint.reports()] == [0, 1]
+    os.kill(old, signal.SIGKILL)
+    eventually(lambda: _pids(endpoint) == _serving(endpoint))
+    endpoint.follow(_settings(port, {"max_cache_size": 6}))
+    eventually(lambda: {report.slot for report in endpoint.reports()} == {0, 1})
+    for pid in _pids(endpoint):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_the_old_serve_until_the_new_do(make: Make, ask: Ask, eventually: Eventually) -> None:
+    endpoint, port = make(), _free_port()
+    endpoint.follow(_settings(port))
+    old = ask(port)
+    well = endpoint._argv
+    endpoint._argv = lambda *_: [sys.executable, "-c", "raise SystemExit(7)"]
+    endpoint.follow(_settings(port, {"max_cache_size": 5}))
+    eventually(lambda: "exited with 7" in endpoint.reports()[-1].problem)
+    assert ask(port) == old
+    endpoint._argv = well
+    endpoint.follow(_settings(port, {"max_cache_size": 6}))
+    eventually(lambda: old not in _pids(endpoint))
+    assert ask(port) in _serving(endpoint)
+    assert [report.problem for report in endpoint.reports()] == [""]
+
+
+def test_where_the_old_cannot_go_on_beside_the_new_they_stop_accepting_first(
+    make: Make, ask: Ask, eventually: Eventually
+) -> None:
+    endpoint, port = make("draining"), _free_port()
+    endpoint.follow(_settings(port))
+    old = ask(port)
+    tls = {"use_https": True, "ssl_cert": "cert.pem", "ssl_key": "key.pem"}
+    endpoint.follow(_settings(port, tls))
+    assert old not in _serving(endpoint)
+    assert old in _pids(endpoint)
+    assert ask(port) in _serving(endpoint)
+    for pid in _pids(endpoint):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_another_port_is_taken_before_the_old_one_is_given_up(
+    make: Make, ask: Ask, eventually: Eventually
+) -> None:
     endpoint, old, new = make(), _free_port(), _free_port()
     endpoint.follow(_settings(old))
+    first = ask(old)
     endpoint.follow(_settings(new))
     assert ask(new) in _pids(endpoint)
+    eventually(lambda: first not in _pids(endpoint))
     require_free("127.0.0.1", old)
     with bind_listener("127.0.0.1", 0) as foreign:
         before = _pids(endpoint)
@@ -134,6 +196,28 @@ def test_another_port_is_taken_before_the_old_one_is_given_up(make: Make, ask: A
             endpoint.follow(_settings(foreign.getsockname()[1]))
     assert _pids(endpoint) == before
     assert ask(new) in before
+
+
+def test_a_worker_has_no_slot_of_an_orphan_that_finishes_its_answers(
+    make: Make, ask: Ask, paths: StatePaths, argv_of: Callable[[str], WorkerArgv]
+) -> None:
+    port = _free_port()
+    with _orphan(paths, argv_of("draining"), port) as worker:
+        assert ask(port) == worker.pid
+        endpoint = make()
+        endpoint.follow(_settings(port))
+        assert [report.slot for report in endpoint.reports()] == [1]
+        worker.kill()
+
+
+@pytest.mark.parametrize(
+    ("in_use", "number", "free"),
+    [(set(), 2, (0, 1)), ({0}, 1, (1,)), ({0, 1, 3}, 3, (2, 4, 5)), ({1}, 2, (0, 2))],
+)
+def test_the_lowest_slots_that_nobody_has_are_free(
+    in_use: set[int], number: int, free: tuple[int, ...]
+) -> None:
+    assert free_slots(in_use, number) == free
 
 
 def test_it_can_be_opened_again(make: Make, ask: Ask) -> None:

@@ -61,7 +61,8 @@ def test_recorded_workers_of_this_state_directory_are_found(
     reported, active = spawn("worker", "--state-dir", root), spawn("worker", "--state-dir", root)
     _recorded_as_worker(paths, reported)
     _recorded_activity(paths, active)
-    assert {orphan.pid for orphan in find_orphans(paths)} == {reported, active}
+    found = {(orphan.pid, orphan.slot) for orphan in find_orphans(paths)}
+    assert found == {(reported, 0), (active, 1)}
 
 
 @pytest.mark.parametrize("words", [("daemon", "{root}"), ("worker", "{root}2"), ("worker",), ()])

@@ -13,6 +13,7 @@ from podman_llm.core.pulse import PulsePolicy
 from podman_llm.core.restart import RestartPolicy
 from podman_llm.host import process
 from podman_llm.host.clock import SystemClock
+from podman_llm.host.sockets import require_free
 from podman_llm.state.paths import StatePaths
 from podman_llm.supervisor.slot import Upkeep, WorkerArgv
 from podman_llm.supervisor.supervisor import Supervisor
@@ -34,14 +35,16 @@ def start(
         workers: int = 1,
         grace: float = 5.0,
         pulse: PulsePolicy = _PATIENT,
+        once_serving: Callable[[], None] = lambda: None,
     ) -> Supervisor:
         supervisor = Supervisor(
-            workers=workers,
+            slots=range(workers),
             argv=argv_of(mode),
-            listen_fd=listener.fileno(),
+            listener=listener,
             clock=SystemClock(),
             upkeep=Upkeep(RestartPolicy(base=0.05, ceiling=0.2, stable=5), pulse, paths.proxy_log),
             grace=grace,
+            once_serving=once_serving,
         )
         supervisor.start()
         started.append(supervisor)
@@ -124,7 +127,8 @@ def test_stopping_leaves_no_process_behind_not_even_a_zombie(start: Start) -> No
     pids = _pids(supervisor)
     supervisor.stop()
     assert [process.create_time(pid) for pid in pids] == [None, None]
-    assert [report.pid for report in supervisor.reports()] == [None, None]
+    assert supervisor.reports() == ()
+    assert supervisor.is_over
 
 
 def test_who_does_not_go_is_killed_after_the_grace(
@@ -183,3 +187,37 @@ def test_a_worker_that_hangs_while_it_is_to_end_is_not_waited_for(
     os.kill(pid, signal.SIGSTOP)
     supervisor.stop()
     assert process.create_time(pid) is None
+
+
+def test_it_is_told_once_that_every_worker_serves(start: Start, eventually: Eventually) -> None:
+    told: list[float] = []
+    supervisor = start(workers=2, once_serving=lambda: told.append(0.0))
+    eventually(lambda: bool(told))
+    os.kill(_pids(supervisor)[0], signal.SIGKILL)
+    eventually(partial(_has_restarted, supervisor, 1))
+    assert supervisor.is_serving
+    supervisor.stop()
+    assert len(told) == 1
+    assert not supervisor.is_serving
+
+
+def test_workers_that_never_serve_are_never_told_of(start: Start) -> None:
+    told: list[float] = []
+    supervisor = start(mode="broken", once_serving=lambda: told.append(0.0))
+    assert not supervisor.is_serving
+    supervisor.stop()
+    assert told == []
+
+
+def test_the_port_is_held_until_the_workers_are_asked_to_end(
+    start: Start, listener: socket.socket, ask: Callable[[int], int]
+) -> None:
+    supervisor, port = start(mode="draining"), _port(listener)
+    listener.close()
+    pid = ask(port)
+    supervisor.ask_to_end()
+    assert not supervisor.is_over
+    assert [(report.pid, report.is_leaving) for report in supervisor.reports()] == [(pid, True)]
+    os.kill(pid, signal.SIGKILL)
+    supervisor.stop()
+    require_free("127.0.0.1", port)
