@@ -49,16 +49,10 @@ class PodLedger:
 
     def enter(self, lines: Iterable[PodHours]) -> None:
         """Enter what is known of these pods now; all of it or, when this fails, nothing."""
-        with self._used() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                for line in lines:
-                    known = _one(db, line.pod_id)
-                    _put(db, merged(known, line) if known else line)
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+        with self._used() as db, _whole(db):
+            for line in lines:
+                known = _one(db, line.pod_id)
+                _put(db, merged(known, line) if known else line)
 
     def open_lines(self) -> tuple[PodHours, ...]:
         """The pods that are not proved gone."""
@@ -115,10 +109,11 @@ def open_ledger(path: Path) -> PodLedger:
 
 def prepared(db: sqlite3.Connection) -> sqlite3.Connection:
     """The connection with the table in place, as of now; it must be in autocommit mode."""
-    if _version(db) == _FIRST_SCHEMA:
-        db.execute("ALTER TABLE pods ADD COLUMN disk INTEGER")
-    db.execute(_SCHEMA)
-    db.execute(f"PRAGMA user_version = {VERSION}")
+    with _whole(db):  # a crash in between would leave what is of neither format
+        if _version(db) == _FIRST_SCHEMA:
+            db.execute("ALTER TABLE pods ADD COLUMN disk INTEGER")
+        db.execute(_SCHEMA)
+        db.execute(f"PRAGMA user_version = {VERSION}")
     return db
 
 
@@ -149,6 +144,19 @@ def _connect(path: Path) -> sqlite3.Connection:
             hint="use the newer podman-llm that wrote it",
         )
     return db
+
+
+@contextmanager
+def _whole(db: sqlite3.Connection) -> Iterator[None]:
+    """All that is written within, or nothing of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if db.in_transaction:  # SQLite itself takes back what a full disk has stopped
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
 
 
 def _version(db: sqlite3.Connection) -> int:

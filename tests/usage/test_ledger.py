@@ -13,7 +13,7 @@ import pytest
 
 from podman_llm.core.charges import DAY, PodHours, Stretch
 from podman_llm.errors import StateError
-from podman_llm.usage.ledger import _SCHEMA, PodLedger, open_ledger, read_ledger
+from podman_llm.usage.ledger import _SCHEMA, PodLedger, open_ledger, prepared, read_ledger
 
 START = 20_000.0 * DAY + 3600
 
@@ -70,6 +70,23 @@ def test_a_ledger_of_the_first_format_is_read_and_goes_on(path: Path) -> None:
     assert writer.spent(besides=None, day=20_000).total == 1_010_000
     writer.close()
     assert [line.pod_id for line in open_ledger(path).lines()] == ["a", "b"]
+
+
+def test_a_crash_on_the_way_to_a_new_format_leaves_the_old_one(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(_SCHEMA.replace(",\n  disk INTEGER", ""))
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+
+    def forbid_the_last_step(action: int, name: str | None, value: str | None, *_: object) -> int:
+        is_last = (action, name) == (sqlite3.SQLITE_PRAGMA, "user_version") and value is not None
+        return sqlite3.SQLITE_DENY if is_last else sqlite3.SQLITE_OK
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.set_authorizer(forbid_the_last_step)
+        with pytest.raises(sqlite3.DatabaseError):
+            prepared(db)
+    open_ledger(path).close()
 
 
 def test_entering_twice_is_entering_once(ledger: PodLedger) -> None:
