@@ -113,6 +113,14 @@ def usage_of(document: Mapping[str, Any]) -> Usage | None:
     )
 
 
+def arguments_of(function: Mapping[Any, Any]) -> str:
+    """What a function is called with, as text and as far as it is told; raises Malformed."""
+    said = function.get("arguments")
+    if said is None or isinstance(said, str):
+        return said or ""
+    raise Malformed("the arguments of a call are not text")
+
+
 def _count(holder: object, name: str) -> int:
     value = holder.get(name) if isinstance(holder, dict) else None
     return value if type(value) is int else 0
@@ -151,10 +159,11 @@ def _sections(message: Mapping[str, Any]) -> Iterator[Section]:
             told.add(kind)
             yield Section(kind, number, pieces=[said])
             number += 1
-    for call in message.get("tool_calls") or ():
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
         match call:
             case {"id": str() as identity, "function": {"name": str() as name, **rest}}:
-                said = str(rest.get("arguments") or "{}")
+                said = arguments_of(rest) or "{}"
                 yield Section(Kind.CALL, number, identity, name, pieces=[said])
                 number += 1
             case _:

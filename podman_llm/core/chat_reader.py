@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from podman_llm.core.chat_answer import LENGTH, TEXTS, Ending, Kind, Section, ending_of, usage_of
+from podman_llm.core.chat_answer import (
+    LENGTH,
+    TEXTS,
+    Ending,
+    Kind,
+    Section,
+    arguments_of,
+    ending_of,
+    usage_of,
+)
 from podman_llm.core.completion import choices_of
 from podman_llm.core.translation import Malformed
 
@@ -89,17 +98,28 @@ class ChatReader:
                 raise Malformed("a call is not an object")
             function = call.get("function")
             function = function if isinstance(function, dict) else {}
-            place, section = call.get("index"), self._open
-            # Without a number, an id is what tells the next call from the rest of this one.
-            is_same = place == self._place and (place is not None or not call.get("id"))
-            is_open = section is not None and section.kind is Kind.CALL and is_same
-            if section is None or not is_open:
+            section = self._open
+            if section is None or not self._goes_on(section, call, function):
                 section = self._new_call(call.get("id"), function.get("name"))
                 yield from self._begin(section)
-                self._place = place
-            said = function.get("arguments")
-            if isinstance(said, str) and said:
+                self._place = call.get("index")
+            if said := arguments_of(function):
                 yield _more(section, said)
+
+    def _goes_on(
+        self, section: Section, call: Mapping[str, Any], function: Mapping[str, Any]
+    ) -> bool:
+        """Whether this is more of the open call.
+
+        Its number tells, where there is one; yet some servers number every call 0, and some give a
+        piece an id of its own. So what comes with another id and a name is the next call.
+        """
+        place, identity = call.get("index"), call.get("id")
+        if section.kind is not Kind.CALL or place != self._place:
+            return False
+        if place is None:
+            return not identity
+        return not (identity and function.get("name")) or identity == section.identity
 
     def _new_call(self, identity: object, name: object) -> Section:
         if not isinstance(identity, str) or not isinstance(name, str) or not (identity and name):

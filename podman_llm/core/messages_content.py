@@ -46,7 +46,8 @@ def _add(turns: Turns, message: object, where: str) -> None:
             case {"type": "tool_result", "tool_use_id": str() as identity, **rest}:
                 turns.result(identity, list(_result(rest.get("content"), f"{at}.content")))
             case {"type": "tool_use", "id": str() as identity, "name": str() as name, **rest}:
-                calls.append((identity, name, json.dumps(rest.get("input") or {})))
+                given = json.dumps(rest.get("input") or {}, ensure_ascii=False)
+                calls.append((identity, name, given))
             case _:
                 said += _parts(block, at)
     turns.say(role, said)

@@ -84,8 +84,8 @@ def _choice(asked: object) -> Json:
 
 def _format(body: Mapping[str, Any]) -> Json:
     output = body.get("output_config")
-    asked = output.get("format") if isinstance(output, dict) else body.get("output_format")
-    match asked:
+    asked = output.get("format") if isinstance(output, dict) else None
+    match asked or body.get("output_format"):  # the second was its name in the beta
         case None:
             return {}
         case {"type": "json_schema", "schema": dict() as schema}:

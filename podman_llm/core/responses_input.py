@@ -31,9 +31,14 @@ def chat_messages(body: Mapping[str, Any]) -> list[Json]:
 
 def _add(turns: Turns, item: object, where: str) -> None:
     match item:
-        case {"type": "function_call", "call_id": str() as identity, "name": str() as name, **rest}:
+        case {
+            "type": "function_call",
+            "call_id": str() as identity,
+            "name": str() as name,
+            **rest,
+        } if isinstance(arguments := rest.get("arguments") or "{}", str):
             flat = Name(name, str(rest.get("namespace") or "")).flat
-            turns.call(identity, flat, str(rest.get("arguments") or "{}"))
+            turns.call(identity, flat, arguments)
         case {"type": "function_call_output", "call_id": str() as identity, "output": output}:
             turns.result(identity, list(_parts(output, f"{where}.output")))
         case {"type": "reasoning"}:

@@ -58,7 +58,7 @@ def test_without_room_the_last_section_is_cut() -> None:
 
 
 def test_an_empty_answer_has_no_sections() -> None:
-    assert told(read_completion(completion({"content": ""}))) == []
+    assert told(read_completion(completion({"content": "", "tool_calls": 5}))) == []
 
 
 def test_a_call_without_arguments_has_empty_ones() -> None:
@@ -73,6 +73,7 @@ def test_a_call_without_arguments_has_empty_ones() -> None:
         {"choices": [{}]},
         completion("text"),
         completion({"tool_calls": ["no call"]}),
+        completion({"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {"a": 1}}}]}),
         completion({"tool_calls": [{"id": None, "function": {"name": "ls"}}]}),
     ],
 )

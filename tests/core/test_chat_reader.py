@@ -83,6 +83,17 @@ def test_an_id_repeated_with_each_piece_is_the_same_call() -> None:
     assert told(read(*pieces)[0]) == ["0:call", '{"a"', ":1}", '/{"a":1}']
 
 
+def test_calls_that_all_have_the_same_number_are_told_apart_by_their_ids() -> None:
+    made = [delta(tool_calls=[call(0, f"c{n}", "ls", "{}")]) for n in range(2)]
+    assert told(read(*made)[0]) == ["0:call", "{}", "/{}", "1:call", "{}", "/{}"]
+
+
+def test_a_piece_with_an_id_of_its_own_goes_on_with_its_call() -> None:
+    begun, rest = call(0, "c1", "ls", '{"a"'), call(0, "other", None, ":1}")
+    moves, _ = read(delta(tool_calls=[begun]), delta(tool_calls=[rest]))
+    assert told(moves) == ["0:call", '{"a"', ":1}", '/{"a":1}']
+
+
 def test_a_call_without_arguments_gets_empty_ones() -> None:
     moves, _ = read(delta(tool_calls=[call(0, "c1", "ls", "")]), delta("tool_calls"))
     assert told(moves) == ["0:call", "{}", "/{}"]
@@ -108,6 +119,7 @@ def test_text_after_a_call_is_a_section_of_its_own() -> None:
         [call(0, "c1", None, "{}")],
         ["no call"],
         [{"index": 0, "id": "c1", "function": "ls"}],
+        [{"index": 0, "id": "c1", "function": {"name": "ls", "arguments": {"a": 1}}}],
     ],
 )
 def test_a_call_that_never_began_is_malformed(calls: list[Any]) -> None:

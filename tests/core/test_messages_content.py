@@ -55,6 +55,13 @@ def test_calls_and_results_keep_their_ids() -> None:
     ]
 
 
+def test_what_a_tool_was_called_with_stays_as_it_was_written() -> None:
+    messages = told(
+        said("assistant", [USE | {"input": {"at": "größe 漢字"}}]), said("user", [RESULT])
+    )
+    assert messages[0]["tool_calls"][0]["function"]["arguments"] == '{"at": "größe 漢字"}'
+
+
 def test_results_come_before_what_is_said_with_them() -> None:
     mixed = [text("first"), RESULT | {"content": "a"}, RESULT | {"tool_use_id": "t2"}]
     roles = [message["role"] for message in told(said("assistant", [USE]), said("user", mixed))]

@@ -40,6 +40,13 @@ FORMAT = {
         ({"output_format": {"type": "json_schema", "schema": SCHEMA}}, FORMAT),
         (
             {
+                "output_format": {"type": "json_schema", "schema": SCHEMA},
+                "output_config": {"effort": "high"},
+            },
+            FORMAT,
+        ),
+        (
+            {
                 "metadata": {"user_id": "u"},
                 "context_management": {"edits": []},
                 "service_tier": "auto",

@@ -92,6 +92,7 @@ def test_what_a_tool_shows_is_shown_after_its_result() -> None:
         ([said("tool", text("a"))], "input.0 is of type None"),
         ([{"role": "user", "content": 3}], "input.0.content is neither text"),
         ([{"type": "function_call", "name": "ls"}], "input.0 is of type 'function_call'"),
+        ([CALL | {"arguments": {"a": 1}}], "input.0 is of type 'function_call'"),
         ([{"type": "function_call_output", "call_id": "c"}], "type 'function_call_output'"),
         ([said("user", {"type": "input_file"})], "input.0.content.0 is a part of type"),
         ([said("user", {"type": "input_image", "file_id": "f"})], "type 'input_image'"),
