@@ -9,6 +9,7 @@ import pytest
 from podman_llm.cli.view import as_json, glance, look
 from podman_llm.core.pod import Phase, PodRecord, StopReason
 from podman_llm.errors import StateError
+from podman_llm.state.activity import WorkerActivity, save_activity
 from podman_llm.state.desired import Desired, save_desired
 from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
@@ -61,6 +62,18 @@ def test_status_json_carries_what_scripts_rely_on(paths: StatePaths) -> None:
     assert shown["cost_per_hour"] == 0.44
     assert shown["spent"] == pytest.approx(0.22)
     json.dumps(shown)
+
+
+def test_only_a_worker_that_lives_can_lack_its_cache(paths: StatePaths) -> None:
+    report = DaemonReport(pid=os.getpid(), started_at=NOW, tick_at=NOW, note="", url="", workers=())
+    save_report(paths, report)
+    numbers = dict.fromkeys(("in_flight", "requests", "hits", "misses", "bypassed", "errors"), 0)
+    for slot, (pid, problem) in enumerate([(os.getpid(), "disk full"), (2**22 + 1, "of old")]):
+        fields = {"slot": slot, "pid": pid, "at": NOW, "cache_problem": problem}
+        fields |= numbers | {"last_counted_at": None}
+        save_activity(paths, WorkerActivity.model_validate(fields))
+    with ControllerLock(paths):
+        assert look(paths, NOW).cache_problems == ("disk full",)
 
 
 def test_without_a_daemon_a_billing_pod_is_called_so(paths: StatePaths) -> None:
