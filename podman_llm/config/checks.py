@@ -17,13 +17,12 @@ _CIRCLE = "each request would ask it again, without an end"
 _KEYS_FILE_NEEDED = (
     "proxy.api_keys_file must name a file with the keys that clients may use, one per line"
 )
-_BACKENDS = "fallback.backends"
 _OPENAI_ON_AWS = "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1"
 _EXAMPLE_COMMAND = 'a list such as ["vllm", "serve", "{model}", "--port", "{port}"]'
 
 
 def problems(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Each problem as the key to look at and what is wrong with it."""
+    """Each problem as the key, or the part of its value, to look at and what is wrong with it."""
     yield from _tls(settings)
     yield from _reach(settings)
     yield from _provider(settings)
@@ -119,25 +118,26 @@ def _patterns(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _fallbacks(settings: Settings) -> Iterator[tuple[str, str]]:
     taken = {POD}
-    for backend in settings.fallback.backends:
+    for number, backend in enumerate(settings.fallback.backends):
+        path = f"fallback.backends[{number}]"
         if backend.name in taken:
-            yield _BACKENDS, f"the name {backend.name!r} is taken; each needs one of its own"
+            yield f"{path}.name", f"{backend.name!r} is taken; each needs a name of its own"
         taken.add(backend.name)
         if not backend.models:
-            yield _BACKENDS, f'{backend.name}.models is empty; {{"*": "a-model"}} takes every name'
+            yield f"{path}.models", 'is empty; {"*": "a-model"} takes every name'
         if backend.base_url is not None and not _is_web_url(backend.base_url):
-            yield _BACKENDS, f"{backend.name}.base_url must be a URL: https://api.openai.com/v1"
+            yield f"{path}.base_url", "must be a URL such as https://api.openai.com/v1"
         elif backend.base_url is not None and _is_ours(backend.base_url, settings):
-            yield _BACKENDS, f"{backend.name}.base_url is where the proxy itself listens: {_CIRCLE}"
+            yield f"{path}.base_url", f"is where the proxy itself listens: {_CIRCLE}"
         if backend.auth == "sigv4":
-            yield from _signed(backend)
+            yield from _signed(backend, path)
 
 
-def _signed(backend: BackendSettings) -> Iterator[tuple[str, str]]:
+def _signed(backend: BackendSettings, path: str) -> Iterator[tuple[str, str]]:
     if backend.kind == "bedrock":
-        yield _BACKENDS, f"{backend.name}.auth is for kind openai; kind bedrock signs by itself"
+        yield f"{path}.auth", "is for kind openai; kind bedrock signs by itself"
         return
     if backend.base_url is None:
-        yield _BACKENDS, f"{backend.name}.base_url must be set for auth sigv4, to {_OPENAI_ON_AWS}"
+        yield f"{path}.base_url", f"must be set for auth sigv4, to {_OPENAI_ON_AWS}"
     if backend.key_name is not None:
-        yield _BACKENDS, f"{backend.name} has a key_name and auth sigv4; one of them is enough"
+        yield f"{path}.key_name", "stands beside auth sigv4; one of them is enough"

@@ -25,13 +25,14 @@ from podman_llm.config.files import CONFIG_FILE, ConfigFile, read_config_file
 from podman_llm.config.model_store import bundled, unknown_model
 from podman_llm.config.models import Settings
 from podman_llm.config.origins import DEFAULT, Kind, Origin, dotted_keys, masked
-from podman_llm.config.schema import allowed
+from podman_llm.config.schema import allowed, fields_of
 from podman_llm.core.nearest import did_you_mean
 from podman_llm.errors import ConfigError
 
 _SHOWN_CHARACTERS = 60
 _NAMES_A_SECRET = re.compile("api_?key|token|secret|password", re.IGNORECASE)
 _NO_PLACE = " Secrets have no place here: use the environment or a file of their own, mode 0600."
+_KEY_NAMED = f"{_NO_PLACE} `key_name` names the variable, or in lower case the file."
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,22 @@ def _sentence(error: ErrorDetails, values: Mapping[str, Any], origins: Mapping[s
     key = _key_of(tuple(error["loc"]))
     within = error["loc"][key.count(".") + 1 :]
     if not any(isinstance(part, int) for part in within[:-1]):
-        return _refusal(key, values[key], origins[key])
+        return f"{origins[key]}: {_refusal(key, values[key], allowed(key))}"
     # A field of an object in a list: the list as a whole would say too little.
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in within)
+    path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in within)
+    return f"{origins[key]}: {_refusal_within(error, key, within, path)}"
+
+
+def _refusal_within(error: ErrorDetails, key: str, within: tuple[int | str, ...], path: str) -> str:
     if error["type"] == "extra_forbidden":
-        advice = _NO_PLACE if _NAMES_A_SECRET.search(path) else ""
-        return f"{origins[key]}: there is no setting {key}{path}.{advice}"
-    return f"{origins[key]}: {key}{path}: {error['msg']}."
+        fields, name = fields_of(key, within[:-1]), str(within[-1])
+        advice = _KEY_NAMED if _NAMES_A_SECRET.search(name) else did_you_mean(name, fields)
+        return f"there is no setting {path}.{advice}"
+    if error["type"] == "missing":
+        return f"{path} must be given: {allowed(key, within)}."
+    if within[-1] == "key_name":  # people write the key itself here
+        return f"{path} must be {allowed(key, within)}: a variable's name.{_KEY_NAMED}"
+    return _refusal(path, error["input"], allowed(key, within))
 
 
 def _key_of(location: tuple[int | str, ...]) -> str:
@@ -156,15 +166,16 @@ def _key_of(location: tuple[int | str, ...]) -> str:
     return next(head for head in heads if head in _KEYS)
 
 
-def _refusal(key: str, value: object, origin: Origin) -> str:
+def _refusal(path: str, value: object, may_be: str) -> str:
     shown = json.dumps(masked(value), default=str)
     if len(shown) > _SHOWN_CHARACTERS:
         shown = f"{shown[:_SHOWN_CHARACTERS]}..."
-    return f"{origin}: {key} = {shown}: must be {allowed(key)}."
+    return f"{path} = {shown}: must be {may_be}."
 
 
 def _check(settings: Settings, origins: Mapping[str, Origin]) -> None:
-    _raise_if_any([f"{key} ({origins[key]}): {what}." for key, what in problems(settings)])
+    found = problems(settings)
+    _raise_if_any([f"{path} ({origins[path.partition('[')[0]]}): {what}." for path, what in found])
     if names_no_model(settings):
         raise unknown_model(settings.modelStoreId, bundled().models)
 

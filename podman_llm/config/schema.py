@@ -6,7 +6,7 @@ All three are made from the models, so that they cannot tell different stories.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -75,9 +75,14 @@ def sample_text() -> str:
     return json.dumps(_SAMPLE, indent=2) + "\n"
 
 
-def allowed(key: str) -> str:
-    """What a key may be, in words: ``a whole number from 1 to 65535``."""
-    return _words(_node(key, Settings.model_json_schema(by_alias=True)))
+def allowed(key: str, within: Sequence[int | str] = ()) -> str:
+    """What a key, or a part of its value, may be: ``a whole number from 1 to 65535``."""
+    return _words(_part(key, within))
+
+
+def fields_of(key: str, within: Sequence[int | str]) -> tuple[str, ...]:
+    """The names that an object within a key's value may hold."""
+    return tuple(_part(key, within).get("properties", ()))
 
 
 def reference_text() -> str:
@@ -132,6 +137,20 @@ def _node(key: str, schema: dict[str, Any]) -> dict[str, Any]:
         node = schema["$defs"][node["properties"][group]["$ref"].rpartition("/")[2]]
     found: dict[str, Any] = node["properties"][name]
     return found
+
+
+def _part(key: str, within: Sequence[int | str]) -> dict[str, Any]:
+    """The part of the schema that describes what is that far within a key's value."""
+    schema = Settings.model_json_schema(by_alias=True)
+    node = _node(key, schema)
+    for part in within:
+        if isinstance(part, int):
+            node = node["items"]
+        else:
+            node = node.get("properties", {}).get(part) or node["additionalProperties"]
+        if reference := node.get("$ref"):
+            node = schema["$defs"][reference.rpartition("/")[2]]
+    return node
 
 
 def _words(node: dict[str, Any]) -> str:

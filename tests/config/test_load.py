@@ -154,20 +154,43 @@ def test_settings_that_contradict_each_other_are_named_with_their_origin(desk: D
 @pytest.mark.parametrize(
     ("backend", "told"),
     [
-        ({"models": {}}, "fallback.backends[0].name: Field required."),
-        ({"name": "a", "models": {"m": 1}}, "fallback.backends[0].models.m: Input should be"),
-        ({"name": "a", "models": {}, "kind": "x"}, "[0].kind: Input should be 'openai' or"),
-        ({"name": "a", "models": {}, "modles": 1}, "no setting fallback.backends[0].modles."),
-        ({"name": "a", "models": {}, "api_key": "sk-x"}, "Secrets have no place here"),
+        ({"models": {}}, "[0].name must be given: text that matches"),
+        ({"name": "a", "models": {"m": 1}}, "[0].models.m = 1: must be text."),
+        (
+            {"name": "a", "models": {}, "kind": "x"},
+            '[0].kind = "x": must be "openai" or "bedrock".',
+        ),
+        (
+            {"name": "a", "models": {}, "abilities": ["fly"]},
+            '[0].abilities[0] = "fly": must be "to',
+        ),
+        ({"name": "a", "models": {}, "context": 0}, "[0].context = 0: must be a whole number of"),
+        ({"name": "a", "models": {}, "base_url": 5}, "[0].base_url = 5: must be text or null."),
+        ({"name": "a", "modles": {}}, "no setting fallback.backends[0].modles. Did you mean `mod"),
     ],
 )
-def test_what_is_wrong_within_a_list_of_objects_is_named(
+def test_what_is_wrong_within_a_list_of_objects_is_told_as_on_top(
     desk: Desk, backend: dict[str, Any], told: str
 ) -> None:
     message = desk.refusal({"fallback": {"backends": [backend]}}).message
-    assert message.startswith("pod_config.json line ")
+    assert message.startswith("pod_config.json line 3: ")
     assert told in message
-    assert "sk-x" not in message
+
+
+def test_each_object_of_a_list_is_named_by_its_place(desk: Desk) -> None:
+    well = {"name": "a", "models": {"*": "m"}}
+    broken = desk.refusal({"fallback": {"backends": [well, well | {"contxt": 1}]}})
+    assert "fallback.backends[1].contxt. Did you mean `context`?" in broken.message
+    contrary = desk.refusal({"fallback": {"backends": [well, well]}})
+    assert "fallback.backends[1].name (pod_config.json line 3): 'a' is taken" in contrary.message
+
+
+@pytest.mark.parametrize("field", ["api_key", "key_name"])
+def test_a_key_within_a_list_of_objects_is_not_shown(desk: Desk, field: str) -> None:
+    backend = {"name": "a", "models": {"*": "m"}, field: "sk-geheim"}
+    message = desk.refusal({"fallback": {"backends": [backend]}}).message
+    assert "`key_name` names the variable" in message
+    assert "geheim" not in message
 
 
 @pytest.mark.parametrize("what", ["link", "directory"])
