@@ -229,8 +229,11 @@ def run_worker(paths: StatePaths, *, slot: int, listen_fd: int, lifeline_fd: int
     )
 
 
-def serve_endpoint(settings: Settings) -> None:
-    """Serve the proxy before ``settings.endpoint``, in the foreground, until Ctrl-C."""
+def serve_endpoint(settings: Settings, *, opened: Callable[[], None]) -> None:
+    """Serve the proxy before ``settings.endpoint``, in the foreground, until Ctrl-C.
+
+    ``opened`` is called when clients can connect.
+    """
     from podman_llm.host.sockets import bind_listener
     from podman_llm.proxy.activity import Activity
     from podman_llm.proxy.targets import FixedTarget
@@ -247,6 +250,7 @@ def serve_endpoint(settings: Settings) -> None:
         targets=FixedTarget(settings.endpoint, api_key=key.reveal() if key else None),
         activity=Activity(slot=0, pid=os.getpid(), clock=_CLOCK),
         redactor=redactor,
+        opened=opened,
     )
 
 
@@ -259,6 +263,7 @@ def _serve(
     redactor: Redactor,
     paths: StatePaths | None = None,
     lifeline_fd: int | None = None,
+    opened: Callable[[], None] = lambda: None,
 ) -> None:
     tls = _tls(settings)
 
@@ -296,6 +301,7 @@ def _serve(
             orders=SharedOrders(paths) if paths else None,
         )
         activity.cache_problem = problem
+        opened()
         async with telling(activity, demands, paths):
             await serve(
                 app,
@@ -346,15 +352,9 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return None
     if settings.ssl_cert is None or settings.ssl_key is None:
         raise ConfigError("use_https needs ssl_cert and ssl_key")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(settings.ssl_cert, settings.ssl_key)
-    except OSError as err:  # ssl.SSLError is one
-        raise ConfigError(
-            f"ssl_cert {settings.ssl_cert} and ssl_key {settings.ssl_key} cannot be used: {err}",
-            hint="Both are PEM files, and the key is the certificate's own.",
-        ) from err
-    return context
+    from podman_llm.host.sockets import server_tls
+
+    return server_tls(settings.ssl_cert, settings.ssl_key)
 
 
 # The cache ---------------------------------------------------------------------------------------

@@ -30,5 +30,5 @@ def serve(context: Context, /, *, endpoint: str | None, port: int | None) -> Non
         )
     from podman_llm.bootstrap import serve_endpoint
 
-    context.err(f"Serving {settings.endpoint} at {settings.url} (Ctrl-C ends it).")
-    serve_endpoint(settings)
+    words = f"Serving {settings.endpoint} at {settings.url} (Ctrl-C ends it)."
+    serve_endpoint(settings, opened=lambda: context.err(words))

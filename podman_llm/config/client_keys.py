@@ -14,7 +14,7 @@ def load_client_keys(path: Path) -> tuple[str, ...]:
         ConfigError: the file cannot be read, or names no key, which must not mean that all may ask.
     """
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"proxy.api_keys_file: {path} cannot be read: {err}") from err
     keys = tuple(line for line in lines if line and not line.startswith("#"))

@@ -21,6 +21,9 @@ from podman_llm.errors import ConfigError, ProviderRefused
 RUNPOD_API_KEY: Final = "RUNPOD_API_KEY"
 RUNPOD_ENDPOINT_API_KEY: Final = "RUNPOD_ENDPOINT_API_KEY"
 
+_ONE_LINE: Final = "Write the key alone on one line, as plain text: no name, no second line."
+_OR_REMOVE: Final = " Without the file the environment is looked at."
+
 
 @dataclass(frozen=True, repr=False)
 class Secret:
@@ -110,9 +113,11 @@ def require_runpod_key(environ: Mapping[str, str] | None = None) -> Secret:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"{path}: the key cannot be read: {type(err).__name__}") from err
+        return path.read_text(encoding="utf-8-sig")  # Windows' editors begin a file with a mark
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"{path}: the key is not written as UTF-8", hint=_ONE_LINE) from err
+    except OSError as err:
+        raise ConfigError(f"{path}: the key cannot be read: {err.strerror}") from err
 
 
 def _require_private(path: Path) -> None:
@@ -126,6 +131,8 @@ def _require_private(path: Path) -> None:
 
 def _secret(value: str, origin: str) -> Secret:
     key = value.strip()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(f"{origin}: the key is empty or has characters that no key has")
+    if not key:
+        raise ConfigError(f"{origin}: there is no key in it", hint=f"{_ONE_LINE}{_OR_REMOVE}")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"{origin}: the key has characters that no key has", hint=_ONE_LINE)
     return Secret(key, origin)

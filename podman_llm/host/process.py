@@ -17,10 +17,11 @@ _SAME_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Listener:
-    """Who listens on a port. ``pid`` is None and ``name`` empty when we may not know."""
+    """Who listens on a port. ``pid`` is None and the rest empty when we may not know."""
 
     pid: int | None
     name: str
+    command: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """For the sentence "port 8000 is taken by …"."""
@@ -35,7 +36,7 @@ def listener_on(port: int) -> Listener | None:
         return _own_listener_on(port)
     for connection in connections:
         if _listens(connection, port):
-            return Listener(connection.pid, _name(connection.pid))
+            return _listener(connection.pid)
     return None
 
 
@@ -122,7 +123,7 @@ def _own_listener_on(port: int) -> Listener | None:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if any(_listens(each, port) for each in process.net_connections(kind="tcp")):
-                return Listener(process.pid, process.name())
+                return _listener(process.pid)
     return None
 
 
@@ -132,10 +133,10 @@ def _listens(connection: psutil._ntuples.pconn | psutil._ntuples.sconn, port: in
     return connection.laddr.port == port
 
 
-def _name(pid: int | None) -> str:
+def _listener(pid: int | None) -> Listener:
     if pid is None:
-        return ""
+        return Listener(None, "")
     try:
-        return psutil.Process(pid).name()
+        return Listener(pid, psutil.Process(pid).name(), command_of(pid))
     except psutil.Error:
-        return "a process"
+        return Listener(pid, "a process")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 from collections.abc import Container
+from pathlib import Path
 from typing import Any
 
 from podman_llm.errors import ConfigError
+from podman_llm.host.holder import described
 from podman_llm.host.process import Listener, listener_on
 
 _BACKLOG = 1024
@@ -61,6 +64,23 @@ def resolved(host: str, port: int) -> tuple[str, int]:
     return address[0], address[1]
 
 
+def server_tls(cert: Path, key: Path) -> ssl.SSLContext:
+    """TLS for a socket that serves with this certificate.
+
+    Raises:
+        ConfigError: the two files cannot be used, or not together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key)
+    except OSError as err:  # ssl.SSLError is one
+        raise ConfigError(
+            f"ssl_cert {cert} and ssl_key {key} cannot be used: {err}",
+            hint="Both are PEM files, and the key is the certificate's own.",
+        ) from err
+    return context
+
+
 def _address(host: str, port: int) -> tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
 
@@ -80,10 +100,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _refusal(err: OSError, host: str, port: int, holder: Listener | None) -> ConfigError:
     if err.errno == errno.EADDRINUSE:
-        return ConfigError(
-            f"port {port} is taken by {holder or 'another process'}",
-            hint="end that process, or set proxy_port to a free port",
-        )
+        who, what_to_do = described(holder)
+        return ConfigError(f"port {port} is taken by {who}", hint=what_to_do)
     if err.errno == errno.EACCES:
         return ConfigError(f"port {port} needs privileges", hint="set proxy_port to 1024 or above")
     return ConfigError(

@@ -14,6 +14,12 @@ def test_keys_are_lines_that_are_not_comments(tmp_path: Path) -> None:
     assert load_client_keys(keys) == ("one", "two")
 
 
+def test_the_mark_that_windows_writes_first_is_no_part_of_a_key(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("one\n", encoding="utf-8-sig")
+    assert load_client_keys(keys) == ("one",)
+
+
 def test_a_key_file_without_keys_opens_the_door_to_nobody(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("# none yet\n")

@@ -64,6 +64,26 @@ def test_a_file_that_holds_no_key_is_refused_without_being_shown(
     with pytest.raises(ConfigError) as caught:
         find_secret(RUNPOD_API_KEY, environ)
     assert "words" not in caught.value.message
+    assert "alone on one line" in caught.value.hint
+
+
+def test_an_empty_file_is_told_from_one_with_something_else_in_it(environ: dict[str, str]) -> None:
+    own_file(environ, "\n")
+    with pytest.raises(ConfigError, match="there is no key in it") as caught:
+        find_secret(RUNPOD_API_KEY, environ)
+    assert "Without the file the environment" in caught.value.hint
+
+
+def test_the_mark_that_windows_writes_first_is_no_part_of_the_key(environ: dict[str, str]) -> None:
+    own_file(environ, "").write_text("rpa_file\r\n", encoding="utf-8-sig")
+    assert reveal(environ) == "rpa_file"
+
+
+def test_a_file_that_is_not_utf_8_is_told_so(environ: dict[str, str]) -> None:
+    own_file(environ, "").write_text("rpa_geheim", encoding="utf-16")
+    with pytest.raises(ConfigError, match="not written as UTF-8") as caught:
+        find_secret(RUNPOD_API_KEY, environ)
+    assert "plain text" in caught.value.hint
 
 
 def test_no_key_says_how_to_get_one_and_that_the_demo_needs_none(environ: dict[str, str]) -> None:
