@@ -65,6 +65,7 @@ def test_status_json_carries_what_scripts_rely_on(paths: StatePaths) -> None:
 
 
 def test_only_a_worker_that_lives_can_lack_its_cache(paths: StatePaths) -> None:
+    keep(paths, None)
     report = DaemonReport(pid=os.getpid(), started_at=NOW, tick_at=NOW, note="", url="", workers=())
     save_report(paths, report)
     numbers = dict.fromkeys(("in_flight", "requests", "hits", "misses", "bypassed", "errors"), 0)
