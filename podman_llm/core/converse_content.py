@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -65,11 +64,11 @@ def _part(part: object, where: str) -> Iterator[Json]:
             yield from _text(text)
         case {"type": "image_url", "image_url": {"url": str() as url} | (str() as url)}:
             yield _image(url, f"{where}.image_url")
-        case {"type": kind} if kind in _THOUGHTS:
+        case {"type": str() as kind} if kind in _THOUGHTS:
             return
         case _:
-            kind = part.get("type") if isinstance(part, dict) else type(part).__name__
-            message = f"{where}: a part of type {kind!r} cannot be sent to this model"
+            what = part.get("type") if isinstance(part, dict) else type(part).__name__
+            message = f"{where}: a part of type {what!r} cannot be sent to this model"
             raise Untranslatable(message, param=where)
 
 
@@ -86,6 +85,6 @@ def _image(url: str, where: str) -> Json:
     kind, data = found.groups()
     try:
         base64.b64decode(data, validate=True)
-    except binascii.Error as err:
+    except ValueError as err:  # binascii.Error is one
         raise Untranslatable(f"{where} is not valid base64", param=where) from err
     return {"image": {"format": kind.replace("jpg", "jpeg"), "source": {"bytes": data}}}

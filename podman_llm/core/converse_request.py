@@ -7,6 +7,7 @@ honour, so that such a request can go to somebody who can.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from podman_llm.core.translation import Json, Untranslatable
 
 _METADATA_MOST: Final = 16
 _METADATA: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
-_TIERS: Final = frozenset({"flex", "priority"})
+_TIERS: Final = ("flex", "priority")
 _EFFORTS: Final = {"minimal": "low"} | {
     name: name for name in ("low", "medium", "high", "xhigh", "max")
 }
@@ -89,7 +90,7 @@ def _inference(body: Mapping[str, Any], model: ConverseModel) -> Json:
 
 def _number(body: Mapping[str, Any], name: str) -> float | None:
     value = body.get(name)
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+    if value is None or type(value) is int or (type(value) is float and math.isfinite(value)):
         return value
     raise Untranslatable(f"{name} is not a number", param=name)
 

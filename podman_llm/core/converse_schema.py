@@ -32,7 +32,7 @@ def asks_json_schema(body: Mapping[str, Any]) -> bool:
 
 def text_format(body: Mapping[str, Any]) -> Json:
     """The members of ``outputConfig`` for a schema, if one is asked for; raises Untranslatable."""
-    if _kind(body) in {None, "text", "json_object"}:
+    if _kind(body) in (None, "text", "json_object"):
         return {}
     match body["response_format"]:
         case {"type": "json_schema", "json_schema": {"schema": dict() as schema} as wanted}:

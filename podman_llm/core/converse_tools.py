@@ -22,10 +22,14 @@ def offered_tools(body: Mapping[str, Any]) -> list[Json]:
         raise Untranslatable("tools is not a list", param="tools")
     for index, tool in enumerate(tools):
         match tool:
-            case {"type": "function", "function": {"name": str()}}:
+            case {"type": "function", "function": {"name": str(), **rest}} if isinstance(
+                rest.get("parameters") or {}, dict
+            ):
                 continue
             case _:
-                told = f"tools.{index} is not a function with a name, the one kind there is"
+                told = (
+                    f"tools.{index} is no function with a name and a schema, the one kind there is"
+                )
                 raise Untranslatable(told, param=f"tools.{index}")
     return tools
 

@@ -123,7 +123,8 @@ def _vectors(invoked: Invoked) -> list[list[float]]:
             pass
         case _:
             raise Malformed("the answer is not one of an embedding model")
-    if len(vectors) != len(invoked.invocation.texts):
+    are_vectors = all(isinstance(vector, list) for vector in vectors)
+    if not are_vectors or len(vectors) != len(invoked.invocation.texts):
         raise Malformed("the answer does not have a vector for each text")
     return vectors
 
@@ -146,5 +147,5 @@ def _packed(vector: Sequence[float]) -> str:
     """Little-endian 32-bit floats, as OpenAI's client unpacks them."""
     try:
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-    except struct.error as err:
-        raise Malformed("a vector holds something else than numbers") from err
+    except (struct.error, OverflowError) as err:
+        raise Malformed("a vector holds something else than numbers of 32 bits") from err

@@ -27,7 +27,7 @@ def is_tokens(given: object) -> bool:
 def _together(body: Mapping[str, Any]) -> Iterator[str]:
     """Those that take more than one look."""
     choice = body.get("tool_choice")
-    if isinstance(choice, dict) and choice.get("type") not in {"auto", "none"}:
+    if isinstance(choice, dict) and choice.get("type") not in ("auto", "none"):
         yield "tool_choice"
     if body.get("parallel_tool_calls") is False and body.get("tools"):
         yield "parallel_tool_calls"

@@ -7,6 +7,7 @@ import pytest
 
 from podman_llm.core.abilities import NO_NEEDS, Ability, Needs, Offer, lack, needs_of
 from podman_llm.core.completion import Endpoint
+from tests.core.bent import REQUESTS, bent
 
 OFFER = Offer(
     abilities=frozenset({Ability.TOOLS}),
@@ -156,3 +157,9 @@ def test_needs_are_those_of_the_chat_that_is_asked_for_instead() -> None:
 def test_a_star_stands_for_every_other_name() -> None:
     offer = Offer(frozenset(), frozenset(Endpoint), {"big": "gpt-big", "*": "gpt-any"})
     assert [offer.model_for(name) for name in ("big", "x", "")] == ["gpt-big", "gpt-any", "gpt-any"]
+
+
+@pytest.mark.parametrize("endpoint", Endpoint)
+def test_whatever_a_request_holds_its_needs_are_read(endpoint: Endpoint) -> None:
+    for body in bent(REQUESTS[endpoint]):
+        assert needs_of(endpoint, body).endpoint is endpoint

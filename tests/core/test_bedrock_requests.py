@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from podman_llm.core.converse_models import known_model
 from podman_llm.core.converse_response import Head
 from podman_llm.core.translation import Malformed
 from podman_llm.testing.bedrock_model import Reply as MadeUp
+from tests.core.bent import CONVERSED, INVOKED, REQUESTS, bent
 
 CLAUDE = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 TITAN = "amazon.titan-embed-text-v2:0"
@@ -124,3 +126,34 @@ def test_the_headers_count_is_used() -> None:
     made = asked(Endpoint.EMBEDDINGS, {**TEXTS, "model": "cohere.embed-v4:0"})
     reply = Reply(json.dumps({"embeddings": [[0.5], [0.25]]}).encode(), tokens=11)
     assert json.loads(made.answer([reply], HEAD))["usage"]["total_tokens"] == 11
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model"),
+    [(Endpoint.CHAT, CLAUDE), (Endpoint.COMPLETIONS, CLAUDE), (Endpoint.EMBEDDINGS, TITAN)],
+)
+def test_whatever_a_request_holds_it_is_asked_or_refused(endpoint: Endpoint, model: str) -> None:
+    for body in bent({**REQUESTS[endpoint], "model": model}):
+        made = to_bedrock(endpoint, json.dumps(body).encode(), known_model)
+        assert isinstance(made, Asked | Problem)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "answer"),
+    [
+        (Endpoint.CHAT, CHAT, CONVERSED),
+        (Endpoint.COMPLETIONS, TEXT, CONVERSED),
+        *(
+            (Endpoint.EMBEDDINGS, {"model": TITAN, "input": "a", "encoding_format": kind}, answer)
+            for answer in INVOKED
+            for kind in ("float", "base64")
+        ),
+    ],
+)
+def test_whatever_an_answer_holds_it_is_told_or_none(
+    endpoint: Endpoint, body: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    made = asked(endpoint, body)
+    for document in bent(answer):
+        with contextlib.suppress(Malformed):
+            json.loads(made.answer([Reply(json.dumps(document).encode())], HEAD))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from podman_llm.core.dialects import DIALECTS, Translation, in_chat, translate
 from podman_llm.core.judge import StreamJudge
 from podman_llm.core.sse import split_events
 from podman_llm.core.translation import Malformed, Untranslatable
+from tests.core.bent import CHUNKS, COMPLETION, REQUESTS, bent
 from tests.core.transcripts import answer
 
 FOLDER = Path(__file__).parent.parent / "recordings"
@@ -260,3 +262,25 @@ def test_errors_go_by_the_dialects_own_shape() -> None:
     assert translation(Endpoint.RESPONSES).reword_error(400, said) == said
     messages = json.loads(translation(Endpoint.MESSAGES).reword_error(400, said))
     assert messages["error"] == {"type": "invalid_request_error", "message": "too long"}
+
+
+@both
+def test_whatever_a_request_holds_it_is_translated_or_refused(endpoint: Endpoint) -> None:
+    for body in bent(REQUESTS[endpoint]):
+        with contextlib.suppress(Untranslatable):
+            made = translate(endpoint, body)
+            json.loads(made.whole(json.dumps(COMPLETION).encode()))
+
+
+@both
+def test_whatever_an_answer_holds_it_is_translated_or_none(endpoint: Endpoint) -> None:
+    made = translate(endpoint, REQUESTS[endpoint])
+    for document in bent(COMPLETION):
+        with contextlib.suppress(Malformed):
+            json.loads(made.whole(json.dumps(document).encode()))
+    for chunks in bent(CHUNKS):
+        stream = made.stream()
+        with contextlib.suppress(Malformed):
+            for chunk in chunks:
+                stream.feed(f"data: {json.dumps(chunk)}\n\n".encode())
+            stream.feed(DONE)
