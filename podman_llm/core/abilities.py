@@ -6,6 +6,7 @@ client notices. So a need is met by declaration, never by trying.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from podman_llm.core.completion import Endpoint, choices_asked
 from podman_llm.core.dialects import DIALECTS, in_chat
 from podman_llm.core.particulars import particulars_of
 
-_CHARACTERS_PER_TOKEN: Final = 4
+_BYTES_PER_TOKEN: Final = 4
 _OUTPUT_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 _IMAGES: Final = frozenset({"image", "image_url", "input_image"})
 # Fields of vLLM's own without which the answer would be another thing, not just another sample.
@@ -127,7 +128,7 @@ def lack(needs: Needs, offer: Offer) -> str:
 def needs_of(endpoint: Endpoint, body: Mapping[str, Any]) -> Needs:
     """Read the needs out of a request body."""
     model, dimensions = body.get("model"), body.get("dimensions")
-    limits = [body[field] for field in _OUTPUT_LIMITS if type(body.get(field)) is int]
+    limits = [limit for field in _OUTPUT_LIMITS if (limit := _whole(body.get(field))) is not None]
     chat, why = in_chat(endpoint, body)  # plainer: other dialects have pictures in many places
     pictures = sum(map(_is_image, _parts(chat)))
     return Needs(
@@ -142,6 +143,13 @@ def needs_of(endpoint: Endpoint, body: Mapping[str, Any]) -> Needs:
         dimensions=dimensions if type(dimensions) is int else None,
         untranslatable=why,
     )
+
+
+def _whole(value: object) -> int | None:
+    """A limit as a whole number, however it is written; None for what is none."""
+    if type(value) is float and math.isfinite(value):
+        return math.ceil(value)
+    return value if type(value) is int else None
 
 
 def _choices(endpoint: Endpoint, body: Mapping[str, Any]) -> int:
@@ -201,12 +209,15 @@ def _is_image(part: Mapping[str, Any]) -> bool:
 
 
 def _tokens(body: Mapping[str, Any]) -> int:
-    """A guess: four characters to a token, and pictures for nothing."""
-    tokens, characters, waiting = 0, 0, list[object](body.values())
+    """A guess: four bytes to a token, and pictures for nothing.
+
+    Bytes, as a character of Chinese is more of a token than one of English is.
+    """
+    tokens, size, waiting = 0, 0, list[object](body.values())
     while waiting:
         match waiting.pop():
             case str() as text if not text.startswith("data:"):
-                characters += len(text)
+                size += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
             case dict() as mapping:
                 waiting.extend(mapping.values())
             case list() as ids if ids and type(ids[0]) is int:
@@ -215,4 +226,4 @@ def _tokens(body: Mapping[str, Any]) -> int:
                 waiting.extend(items)
             case _:
                 pass
-    return tokens + characters // _CHARACTERS_PER_TOKEN
+    return tokens + size // _BYTES_PER_TOKEN

@@ -65,6 +65,10 @@ def test_the_size_is_guessed_from_text_and_not_from_pictures() -> None:
     assert needs.pictures == 1
 
 
+def test_other_letters_are_more_of_a_token() -> None:
+    assert needs_of(Endpoint.COMPLETIONS, {"prompt": "漢字" * 200}).prompt == 300
+
+
 @pytest.mark.parametrize(
     ("body", "answer", "choices"),
     [
@@ -72,6 +76,8 @@ def test_the_size_is_guessed_from_text_and_not_from_pictures() -> None:
         ({"max_tokens": None, "n": None}, None, 1),
         ({"max_tokens": 5, "max_completion_tokens": 9}, 9, 1),
         ({"max_tokens": -5}, 0, 1),
+        ({"max_tokens": 1e5}, 100_000, 1),
+        ({"max_tokens": float("nan")}, None, 1),
         ({"n": 3}, None, 3),
         ({"prompt": ["a", "b"], "n": 2, "best_of": 5}, None, 10),
         ({"n": 3, "best_of": 0}, None, 3),
