@@ -65,16 +65,25 @@ class Demands:
 async def keep_told(demands: Demands, save: Callable[[WorkerDemand], None]) -> None:
     """Write what is wanted at once when it changes, and again each second while requests wait.
 
-    At most once a second. ``save`` blocks, so it runs in a thread; should it fail, it is told and
+    At most once a second, and on cancellation what was not told yet: a worker that is replaced
+    loses nobody's wish. ``save`` blocks, so it runs in a thread; should it fail, it is told and
     tried again with the next change.
     """
-    while True:
-        await demands.changed.wait()
-        demands.changed.clear()
-        try:
-            await asyncio.to_thread(save, demands.snapshot())
-        except StateError as err:
-            _log.warning(names.DEMAND_UNWRITTEN, extra={"why": str(err)})
-        await asyncio.sleep(_RENEW_SECONDS)
-        if demands.is_awaited:
-            demands.changed.set()
+    try:
+        while True:
+            await demands.changed.wait()
+            demands.changed.clear()
+            await asyncio.to_thread(_save, demands.snapshot(), save)
+            await asyncio.sleep(_RENEW_SECONDS)
+            if demands.is_awaited:
+                demands.changed.set()
+    finally:
+        if demands.changed.is_set():
+            _save(demands.snapshot(), save)
+
+
+def _save(snapshot: WorkerDemand, save: Callable[[WorkerDemand], None]) -> None:
+    try:
+        save(snapshot)
+    except StateError as err:
+        _log.warning(names.DEMAND_UNWRITTEN, extra={"why": str(err)})

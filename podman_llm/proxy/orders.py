@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable
 from typing import Final, Protocol
 
-from podman_llm.errors import StateError
+from podman_llm.errors import Damaged, StateError
 from podman_llm.proxy.activity import Activity
 from podman_llm.proxy.circuits import Circuits
 from podman_llm.state.orders import Order, load_order, order_file, save_order
@@ -55,6 +55,7 @@ class SharedOrders:
     def __init__(self, paths: StatePaths) -> None:
         self._paths = paths
         self._seen: dict[str, tuple[int, int, int]] = {}
+        self._trouble: dict[str, str] = {}
 
     def give(self, name: str, *, is_open: bool) -> None:
         """Write it down, for those that start later too."""
@@ -79,7 +80,11 @@ class SharedOrders:
         try:
             return load_order(self._paths, name)
         except StateError as err:
-            _log.warning(names.ORDER_UNREADABLE, extra={"upstream": name, "why": str(err)})
+            if not isinstance(err, Damaged):
+                del self._seen[name]  # it may be readable at the next look
+            if self._trouble.get(name) != str(err):
+                self._trouble[name] = str(err)
+                _log.warning(names.ORDER_UNREADABLE, extra={"upstream": name, "why": str(err)})
             return None
 
 

@@ -80,6 +80,17 @@ async def test_news_is_told_at_once_and_waiting_again_and_again(
         assert control.told.empty()
 
 
+async def test_what_was_not_told_yet_is_told_at_the_end(demands: Demands) -> None:
+    control = Control()
+    async with telling(demands, control):
+        demands.ask()
+        assert (await control.told.get()).requests == 1
+        demands.ask()
+    async with asyncio.timeout(5):
+        assert (await control.told.get()).requests == 2
+    assert control.told.empty()
+
+
 async def test_a_full_disk_is_told_and_the_next_news_tried(
     demands: Demands, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,24 @@ async def test_a_damaged_order_changes_nothing_and_is_told_once(
     order_file(paths, POD).write_bytes(b"{")
     for _ in range(3):
         worker.obedience.heed()
+    assert worker.circuits.states()[POD] == "OPEN"
+    assert [record.message for record in caplog.records].count("circuit.order_unreadable") == 1
+
+
+async def test_an_order_that_cannot_be_read_for_now_is_followed_later(
+    paths: StatePaths, caplog: pytest.LogCaptureFixture
+) -> None:
+    await Worker(SharedOrders(paths)).obedience.order(POD, is_open=True)
+    worker = Worker(SharedOrders(paths))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        for _ in range(3):
+            worker.obedience.heed()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert worker.circuits.states()[POD] == "CLOSED"
+    worker.obedience.heed()
     assert worker.circuits.states()[POD] == "OPEN"
     assert [record.message for record in caplog.records].count("circuit.order_unreadable") == 1
 
