@@ -191,11 +191,14 @@ def _catalog(patient: Patient) -> Iterator[Check]:
 
 def _remote(patient: Patient) -> Iterator[Check]:
     """The key, and what only it can tell; without a provider there is nothing more to look at."""
-    from podman_llm.errors import ProviderRefused
+    from podman_llm.errors import NotFound, ProviderRefused
 
     context = patient.context
     try:
         provider = context.provider(patient.settings)
+    except NotFound as err:
+        yield Check("provider", Grade.OK, err.message)
+        return
     except PodmanLLMError as err:
         yield Check("key", Grade.FAIL, err.message, err.hint)
         return

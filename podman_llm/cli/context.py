@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podman_llm.errors import StateError
+from podman_llm.errors import NotFound, StateError
 from podman_llm.host.clock import Clock, SystemClock
 from podman_llm.state.paths import StatePaths
 
@@ -86,10 +86,18 @@ class Context:
 
         Raises:
             ProviderRefused: it needs a key and there is none.
+            NotFound: it is the demo's, and that is over. A real key is not for its old address.
         """
         from podman_llm.bootstrap import make_provider
+        from podman_llm.state.double import load_double, runs
 
-        return make_provider(settings, self.paths())
+        paths = self.paths()
+        if paths == demo_paths(self.home()) and not runs(load_double(paths)):
+            raise NotFound(
+                "the demo is over: its made-up RunPod runs no more, and no pod of it does",
+                hint="`podman-llm up --demo` starts another.",
+            )
+        return make_provider(settings, paths)
 
     def echo(self, text: str = "") -> None:
         """One line for the person or the pipe."""

@@ -16,8 +16,15 @@ from podman_llm.cli.launch import spawn_detached, tail
 from podman_llm.config.models import Settings
 from podman_llm.errors import PodmanLLMError
 from podman_llm.host.clock import Clock
-from podman_llm.host.process import create_time, is_alive, terminate
-from podman_llm.state.double import DEMO_KEY, Double, forget_double, load_double, save_double
+from podman_llm.host.process import create_time, terminate
+from podman_llm.state.double import (
+    DEMO_KEY,
+    Double,
+    forget_double,
+    load_double,
+    runs,
+    save_double,
+)
 from podman_llm.state.paths import StatePaths
 
 _START_SECONDS = 15.0
@@ -37,7 +44,7 @@ def prepare(paths: StatePaths, settings: Settings, clock: Clock) -> Settings:
     """
     paths.ensure()
     double = load_double(paths)
-    if double is None or not _lives(double):
+    if double is None or not runs(double):
         double = _start(paths, clock, port=double.port if double else 0)
     return settings.model_copy(
         update={
@@ -56,10 +63,6 @@ def prepare(paths: StatePaths, settings: Settings, clock: Clock) -> Settings:
             ),
         }
     )
-
-
-def _lives(double: Double) -> bool:
-    return is_alive(double.pid, double.created)
 
 
 def _start(paths: StatePaths, clock: Clock, *, port: int) -> Double:
@@ -86,7 +89,7 @@ def _start(paths: StatePaths, clock: Clock, *, port: int) -> Double:
 def end(paths: StatePaths) -> dict[str, Any] | None:
     """Read the double's bill, then end it. None when no double runs."""
     double = load_double(paths)
-    if double is None or not _lives(double):
+    if double is None or not runs(double):
         forget_double(paths)
         return None
     with urllib.request.urlopen(f"{double.url}/_double/bill", timeout=5) as answer:  # noqa: S310 - loopback, our own process

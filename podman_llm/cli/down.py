@@ -18,6 +18,7 @@ from podman_llm.config.recall import recall
 from podman_llm.core.pod import Evidence, PodRecord
 from podman_llm.errors import ProviderRefused, StillBilling
 from podman_llm.state.desired import Desired, save_desired
+from podman_llm.state.double import load_double, runs
 from podman_llm.state.locks import is_held
 from podman_llm.state.paths import StatePaths
 
@@ -44,13 +45,15 @@ def down(context: Context, /, *, now: bool = False, timeout: float = 900.0, json
             _print_nothing(context, json_=json_)
             return
         desired = next_wish(context, paths, None, _settings_of_now(context, paths))
-    if _is_demo(context, paths) and glance(paths, context.clock.wall()).is_billing:
-        # After a reboot there is no double left that could tell of the pod's end.
-        demo.prepare(paths, recall(desired.settings, paths.desired), context.clock)
-    _require_key(context, paths, desired)
+    is_over = _is_demo(context, paths) and not _revive(context, paths, desired)
+    if not is_over:
+        _require_key(context, paths, desired)
     if desired.want == "up":
         desired = desired.model_copy(update={"want": "down", "now": now})
         save_desired(paths, desired)
+    if is_over:
+        _report(context, glance(paths, context.clock.wall()), None, json_=json_)
+        return
     view = _follow_down(context, paths, timeout=timeout, live=context.is_terminal and not json_)
     bill = demo.end(paths) if _is_demo(context, paths) else None
     _report(context, view, bill, json_=json_)
@@ -66,6 +69,16 @@ def _settings_of_now(context: Context, paths: StatePaths) -> Settings:
 
 def _is_demo(context: Context, paths: StatePaths) -> bool:
     return paths.root == demo.root(context)
+
+
+def _revive(context: Context, paths: StatePaths, desired: Desired) -> bool:
+    """Whether the demo's double runs. It is started again if it has a pod's end to tell of."""
+    if runs(load_double(paths)):
+        return True
+    if not (is_held(paths) or glance(paths, context.clock.wall()).is_billing):
+        return False
+    demo.prepare(paths, recall(desired.settings, paths.desired), context.clock)
+    return True
 
 
 def _require_key(context: Context, paths: StatePaths, desired: Desired) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from podman_llm.host.files import write_atomic
+from podman_llm.host.process import is_alive
 from podman_llm.state.paths import StatePaths
 
 DEMO_KEY = "rpa_demo"
@@ -33,6 +34,11 @@ def load_double(paths: StatePaths) -> Double | None:
     except (FileNotFoundError, ValueError, TypeError):
         # Written whole and only by us: an unreadable one is as good as none, a new double starts.
         return None
+
+
+def runs(double: Double | None) -> bool:
+    """Whether its process still is there; after the demo's end, or a reboot, it is not."""
+    return double is not None and is_alive(double.pid, double.created)
 
 
 def save_double(paths: StatePaths, double: Double) -> None:

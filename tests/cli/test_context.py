@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from podman_llm.cli.context import Context, demo_paths, is_up
-from podman_llm.config.models import Settings
+from podman_llm.config.models import ProviderSettings, Settings
+from podman_llm.errors import NotFound
 from podman_llm.state.desired import Desired, save_desired
+from podman_llm.state.double import Double, save_double
 from podman_llm.state.locks import ControllerLock
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import DaemonReport, DoneWith, save_report
@@ -80,6 +83,21 @@ def test_the_settings_at_work_are_those_of_the_pod_while_it_is_wanted(context: C
     assert context.settings_at_work().proxy_port == 8111
     want(demo_home, "down")
     assert context.settings_at_work().proxy_port == Settings().proxy_port
+
+
+def test_a_demo_that_is_over_is_told_so_and_gets_no_real_key(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNPOD_API_KEY", "rpa_real")
+    context.demo = True
+    with pytest.raises(NotFound, match="the demo is over") as caught:
+        context.provider(Settings())
+    assert "up --demo" in caught.value.hint
+    paths, me = context.paths(), psutil.Process()
+    paths.ensure()
+    url = "http://127.0.0.1:9"
+    save_double(paths, Double(url, 9, me.pid, me.create_time()))
+    assert context.provider(Settings(provider=ProviderSettings(api_base=url))).name == "runpod"
 
 
 def test_asking_creates_nothing(context: Context, tmp_path: Path) -> None:

@@ -24,6 +24,12 @@ def test_the_demo_is_ready_within_15_seconds_and_its_curl_line_works(machine: Ma
     assert re.search(r"bill: 0 live pods", down.stdout)
     eventually(lambda: machine.processes() == [], what="no process left")
 
+    # What was can still be looked at, without a key, and there is nothing left to end.
+    assert "the demo is over" in machine.run("--demo", "ps", "--all", code=4).stderr
+    assert "Bill    unknown: the demo is over" in machine.run("--demo", "cost").stdout
+    assert "the demo is over" in machine.run("--demo", "doctor").stdout
+    assert "is gone: absent from 2" in machine.run("--demo", "--shutdown").stdout
+
 
 def test_a_demo_is_not_found_by_a_person_who_started_none(machine: Machine) -> None:
     assert "ABSENT" in machine.run("status").stdout
