@@ -18,6 +18,9 @@ _STALE_SECONDS: Final = 900.0
 """Stock and prices move within minutes; an older table says so."""
 _NAMED: Final = 3
 _HEADINGS: Final = ("modelStoreId", "Name", "Weights", "Context", "Fits", "Cheapest", "Stock")
+_SPARE: Final = ("Name", "Fits", "Weights", "Stock", "Context")
+_SPARE_UNPRICED: Final = ("Name", "Stock", "Cheapest", "Weights", "Context")
+"""Before RunPod was asked the memory that a model needs is all there is to tell."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def show(context: Context, found: Catalog, *, json_: bool, verbose: bool) -> Non
     if json_:
         context.emit_json(as_json(found, rows, now))
         return
-    show_table(context, _HEADINGS, [_cells(row) for row in rows])
+    spare = _SPARE if found.gpus else _SPARE_UNPRICED
+    show_table(context, _HEADINGS, [_cells(row) for row in rows], spare=spare)
     if verbose:
         sources = [(row.model.model_store_id, row.model.hf_id, row.model.source) for row in rows]
         show_table(context, ("modelStoreId", "Hugging Face id", "Source"), sources)

@@ -28,7 +28,8 @@ def history(context: Context, /, *, limit: int, json_: bool) -> None:
     if json_:
         context.emit_json([as_json(record) for record in records])
     elif records:
-        show_table(context, _HEADINGS, [_cells(record) for record in records])
+        cells = [_cells(record) for record in records]
+        show_table(context, _HEADINGS, cells, spare=("GPU", "Model", "Lived"))
     else:
         context.err("No pod has ended yet.")
 

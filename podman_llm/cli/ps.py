@@ -51,7 +51,8 @@ def ps(context: Context, /, *, all_: bool, json_: bool) -> None:
     if json_:
         context.emit_json([asdict(row) for row in rows])
         return
-    show_table(context, _HEADINGS, [_cells(row, context.clock.wall()) for row in rows])
+    cells = [_cells(row, context.clock.wall()) for row in rows]
+    show_table(context, _HEADINGS, cells, spare=("Name", "Age"))
     context.err(_sum(rows, whole=all_))
 
 

@@ -27,6 +27,33 @@ def test_on_a_terminal_they_are_aligned(capsys: pytest.CaptureFixture[str]) -> N
     ]  # fmt: skip
 
 
+WIDE = [("an-id-to-be-copied", "A name with words in it", "$1.49/h")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown", "said"),
+    [
+        (60, ["Id", "Name", "Price"], ""),
+        (30, ["Id", "Price"], "Left out to fit 30 columns: Name."),
+        (20, ["Id"], "Left out to fit 20 columns: Name, Price."),
+    ],
+)
+def test_a_narrow_terminal_does_without_what_is_spare(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    shown: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show_table(Watched(), ("Id", "Name", "Price"), WIDE, spare=("Name", "Price"))
+    out, err = capsys.readouterr()
+    headings, row = out.splitlines()  # nothing is wrapped
+    assert headings.split() == shown
+    assert row.startswith("an-id-to-be-copied")
+    assert err.strip() == said
+
+
 def test_nothing_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
     show_table(Context(), ("Name",), [])
     assert capsys.readouterr().out == ""
