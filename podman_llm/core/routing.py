@@ -113,12 +113,16 @@ def _seconds(value: str | None, *, bare: float | None = None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer ``status`` and say why; ``retry_after`` is in seconds, None if trying is no use."""
+    """Answer ``status`` and say why; ``retry_after`` is in seconds, None if trying is no use.
+
+    ``is_final``: it stays so until a person does something.
+    """
 
     status: int
     message: str
     code: str
     retry_after: int | None = None
+    is_final: bool = False
 
 
 LONGEST_RETRY_AFTER: Final = 60
@@ -150,7 +154,8 @@ POD: Final = "pod"
 class PodView:
     """The pod as a plan sees it: what is known of its state first, how calls to it fared second.
 
-    ``message`` says what it is doing while it is not ready. ``shut`` says why its circuit lets
+    ``message`` says what it is doing while it is not ready; ``is_over``: nothing, and only a person
+    makes another one come. ``shut`` says why its circuit lets
     nobody pass, for ``shut_seconds`` more. ``is_left``: the conversation went to a fallback and
     stays there while the pod proves itself.
     """
@@ -158,6 +163,7 @@ class PodView:
     is_ready: bool
     is_coming: bool = False
     message: str = ""
+    is_over: bool = False
     retry_after: int = 1
     admission: Admission = Admission.PASS
     shut: str = ""
@@ -259,6 +265,11 @@ def refuse(pod: PodView, decided: Plan) -> Refuse:
     """What to say when nobody may be asked."""
     why = told(decided.excluded)
     wait = pod.shut_seconds if pod.is_ready else float(pod.retry_after)
-    wait = min(wait, *(one.seconds for one in decided.excluded))
-    code = "pod_not_ready" if len(why) == 1 else "nobody_can_answer"
-    return Refuse(503, " ".join(why), code, max(1, math.ceil(min(wait, LONGEST_RETRY_AFTER))))
+    back = min(one.seconds for one in decided.excluded)
+    return Refuse(
+        503,
+        " ".join(why),
+        "pod_not_ready" if len(why) == 1 else "nobody_can_answer",
+        max(1, math.ceil(min(wait, back, LONGEST_RETRY_AFTER))),
+        is_final=pod.is_over and back == math.inf,
+    )

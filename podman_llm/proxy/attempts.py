@@ -296,5 +296,6 @@ def _refusal(said: Refuse, attempts: str = "") -> Refusal:
         said.message,
         code=said.code,
         retry_after=said.retry_after,
+        is_final=said.is_final,
         attempts=attempts,
     )

@@ -28,8 +28,8 @@ class Refusal(Exception):
     """A request that we answer ourselves, with an error.
 
     ``code`` is for programs, ``message`` for people; ``param`` names the field at fault.
-    ``retry_after`` is in seconds, None where trying again changes nothing. ``attempts`` is what the
-    header says of those that were made.
+    ``retry_after`` is in seconds, None where trying again changes nothing; ``is_final``: nor will
+    it until a person does something. ``attempts`` is what the header says of those that were made.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Refusal(Exception):
         code: str,
         param: str | None = None,
         retry_after: int | None = None,
+        is_final: bool = False,
         attempts: str = "",
     ) -> None:
         super().__init__(message)
@@ -48,6 +49,7 @@ class Refusal(Exception):
         self.code = code
         self.param = param
         self.retry_after = retry_after
+        self.is_final = is_final
         self.attempts = attempts
 
 
@@ -71,6 +73,8 @@ def render(refusal: Refusal, route: Route) -> web.Response:
     headers = {"Content-Type": "application/json"}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)
+    if refusal.is_final:
+        headers["X-Should-Retry"] = "false"  # OpenAI's and Anthropic's SDKs would wait in silence
     message = f"podman-llm: {refusal.message}"
     if speaks_messages(route.path):
         told = messages_error(refusal.status, message)

@@ -127,6 +127,7 @@ class Roster:
                 is_ready=False,
                 is_coming=target.is_coming or inquiry.wakes,
                 message=target.wakes if inquiry.wakes else target.message,
+                is_over=target.is_over,
                 retry_after=target.retry_after,
             )
         self._circuits.meet_pod(target.served_by)

@@ -32,7 +32,8 @@ class Target:
     model names that will be served, for an editor that asks before the pod can tell. ``deadline``
     is wall seconds. ``is_coming``: it will be ready, if all goes well; worth waiting for.
     ``wakes``: it sleeps, or is being woken for as long as somebody wants it; this is then what to
-    tell a request that does. Empty where no request makes it come.
+    tell a request that does. Empty where no request makes it come. ``is_over``: only a person makes
+    another one come.
     """
 
     pod_state: str
@@ -46,6 +47,7 @@ class Target:
     served_names: tuple[str, ...] = ()
     is_coming: bool = False
     wakes: str = ""
+    is_over: bool = False
 
     @property
     def is_rented(self) -> bool:
@@ -129,7 +131,9 @@ class RecordTargets:
         if state.sleep and not state.sleep.why_not:
             return _sleeping(record, state.sleep, state.failure)
         if not record.is_open and state.failure:
-            return _fixed(replace(_waiting(record, 0), message=_failure_message(state)))
+            return _fixed(
+                replace(_waiting(record, 0), message=_failure_message(state), is_over=True)
+            )
         return lambda now: _waiting(record, now)
 
     def _key(self, record: PodRecord) -> str | None:
@@ -157,7 +161,7 @@ def _nobody(pod_state: str, message: str) -> Target:
 
 
 def _describe_nothing(_now: float) -> Target:
-    return _nobody("NONE", f"There is no pod; {_START_HINT}.")
+    return replace(_nobody("NONE", f"There is no pod; {_START_HINT}."), is_over=True)
 
 
 def _failure_message(state: PodState) -> str:
@@ -166,7 +170,7 @@ def _failure_message(state: PodState) -> str:
 
 
 def _failed(state: PodState) -> Target:
-    return _nobody("NONE", _failure_message(state))
+    return replace(_nobody("NONE", _failure_message(state)), is_over=True)
 
 
 def _serving(record: PodRecord, key: str | None) -> Target:
@@ -217,6 +221,7 @@ def _sleeping(
         again = f"was not to be had ({failure.message}) and is tried again" if failure else ""
         return replace(
             waiting,
+            is_over=False,
             message=f"The pod sleeps{doing}; a request for it starts it.",
             wakes=f"The pod sleeps{doing}; it {again or 'is being started'} for this request.",
             retry_after=max(_STARTING_SECONDS, math.ceil(sleep.cold_start)),
@@ -245,4 +250,5 @@ def _waiting(record: PodRecord, now: float) -> Target:
         retry_after=retry_after,
         served_names=record.spec.served_names,
         is_coming=is_coming,
+        is_over=record.reason in _GOES_FOR_GOOD,
     )

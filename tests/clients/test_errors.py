@@ -109,6 +109,19 @@ async def test_without_a_pod_it_is_told_to_come_back_and_does(client: Client) ->
         assert report.seconds >= 1
 
 
+@pytest.mark.parametrize("do", ["chat", "stream"])
+async def test_without_a_pod_that_could_come_its_user_reads_why_at_once(
+    do: str, client: Client
+) -> None:
+    async with Stage(client, "pod").play() as play:
+        play.rig.set_target(**ABSENT | {"is_over": True, "retry_after": 30})
+        report = await play.ask(do)
+        assert report.error["status"] == 503
+        assert "There is no pod." in report.error["message"]
+        assert play.statuses == [503]
+        assert report.seconds < 20
+
+
 async def test_what_does_not_pass_is_given_up_after_two_retries(stage: Stage) -> None:
     async with stage.play() as play:
         for _ in range(1 + RETRIES):

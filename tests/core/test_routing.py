@@ -199,6 +199,30 @@ def test_when_nobody_may_be_asked_the_answer_says_why_and_when_to_come_back(
     assert refuse(pod, decided) == refusal
 
 
+OVER = replace(GONE, is_over=True)
+
+
+@pytest.mark.parametrize(
+    ("pod", "other", "policy", "is_final"),
+    [
+        (OVER, None, Policy.AUTO, True),
+        (OVER, Alternative("a", lack="lacks n"), Policy.AUTO, True),
+        (OVER, Alternative("a"), Policy.FAIL, True),
+        (OVER, Alternative("a", admission=Admission.NO, shut_seconds=math.inf), Policy.AUTO, True),
+        (OVER, Alternative("a", admission=Admission.NO, shut_seconds=3.5), Policy.AUTO, False),
+        (OVER, Alternative("a", admission=Admission.BUSY), Policy.AUTO, False),
+        (GONE, None, Policy.AUTO, False),
+        (BOOTING, None, Policy.AUTO, False),
+        (SICK, None, Policy.AUTO, False),
+    ],
+)
+def test_a_refusal_is_final_where_only_a_person_makes_anybody_come(
+    pod: PodView, other: Alternative | None, policy: Policy, is_final: bool
+) -> None:
+    decided = plan(pod, [other] if other else [], policy=policy, is_stream=False)
+    assert refuse(pod, decided).is_final == is_final
+
+
 @pytest.mark.parametrize(
     ("other", "policy", "seconds"),
     [

@@ -43,6 +43,14 @@ def test_the_type_follows_the_status(status: int, kind: str) -> None:
     assert response.headers["Retry-After"] == "5"
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_what_only_a_person_changes_is_not_to_be_tried_again(path: str) -> None:
+    final = render(Refusal(503, "no.", code="x", retry_after=30, is_final=True), locate(path))
+    assert (final.headers["Retry-After"], final.headers["X-Should-Retry"]) == ("30", "false")
+    passing = render(Refusal(503, "no.", code="x", retry_after=30), locate(path))
+    assert "X-Should-Retry" not in passing.headers
+
+
 def test_an_upstreams_failure_names_the_upstream() -> None:
     refusal = from_upstream_error(UpstreamBroke("it said: dead."), "pod/abc")
     assert (refusal.status, refusal.message) == (502, "pod/abc: it said: dead.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from podman_llm.core.pod import Phase, Sleep, StopReason
+from podman_llm.core.pod import Phase, PodRecord, Sleep, StopReason
 from podman_llm.proxy.targets import FixedTarget, RecordTargets
 from podman_llm.state.owner import load_or_create_owner, pod_key
 from podman_llm.state.paths import StatePaths
@@ -39,6 +39,7 @@ def house(tmp_path: Path) -> House:
 def test_without_a_record_there_is_no_pod(house: House) -> None:
     target = house.targets.snapshot()
     assert (target.pod_state, target.url, target.model_tag) == ("NONE", None, "")
+    assert target.is_over
     assert "podman-llm up" in target.message
 
 
@@ -87,6 +88,32 @@ def test_a_pod_that_ended_says_why_and_how_to_go_on(house: House) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("phase", "reason", "is_over"),
+    [
+        (Phase.DONE, StopReason.EXPIRY, True),
+        (Phase.STOPPING, StopReason.USER, True),
+        (Phase.STOPPING, StopReason.EXITED, False),
+        (Phase.DONE, StopReason.LOST, False),
+        (Phase.BOOTING, None, False),
+    ],
+)
+def test_a_pod_that_another_one_follows_is_not_over(
+    house: House, phase: Phase, reason: StopReason | None, is_over: bool
+) -> None:
+    house.save(PodState(current=a_record(phase, reason=reason)))
+    assert house.targets.snapshot().is_over == is_over
+
+
+@pytest.mark.parametrize("current", [None, a_record(Phase.DONE, reason=StopReason.LOST)])
+def test_after_an_up_that_failed_nothing_comes_by_itself(
+    house: House, current: PodRecord | None
+) -> None:
+    failure = Failure(1, 5, "No GPU is free.", "Try another one.", NOW)
+    house.save(PodState(current=current, failure=failure))
+    assert house.targets.snapshot().is_over
+
+
 SLEEP = Sleep(1, NOW, a_record().intent, cold_start=48.2)
 
 
@@ -94,6 +121,7 @@ def test_a_pod_that_sleeps_comes_for_who_wants_it(house: House) -> None:
     house.save(PodState(current=a_record(Phase.DONE, reason=StopReason.IDLE), sleep=SLEEP))
     target = house.targets.snapshot()
     assert (target.url, target.is_coming, target.retry_after) == (None, False, 49)
+    assert not target.is_over
     assert target.message == "The pod sleeps; a request for it starts it."
     assert target.wakes == "The pod sleeps; it is being started for this request."
     assert target.served_names == SPEC.served_names
