@@ -45,6 +45,18 @@ KEEPERS = {
     "pydantic": {"config", "state"},
     "botocore": {"upstreams.sigv4", "upstreams.eventstream"},
 }
+CONCRETE = {
+    "cache.disk",
+    "cache.memory",
+    "cache.threaded",
+    "cache.tiered",
+    "providers.local",
+    "providers.runpod.provider",
+    "providers.webhook",
+    "upstreams.aws_access",
+    "upstreams.bedrock",
+    "upstreams.openai",
+}
 IMPURE = {
     "asyncio", "datetime", "io", "logging", "os", "pathlib", "random", "secrets", "select",
     "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading", "time", "urllib",
@@ -116,6 +128,14 @@ def test_third_parties_have_one_keeper(module: str) -> None:
             continue
         allowed = any(own == keeper or own.startswith(keeper + ".") for keeper in keepers)
         assert allowed, f"{module} imports {name}, kept by {sorted(keepers)}"
+
+
+@ALL
+def test_only_bootstrap_names_concrete_adapters(module: str) -> None:
+    for target in own_imports(MODULES[module]):
+        named = target.removeprefix("podman_llm.")
+        if named in CONCRETE and room_of(target) != room_of(module):
+            assert room_of(module) in {"bootstrap", "testing"}, f"{module} imports {target}"
 
 
 @ALL

@@ -47,7 +47,7 @@ def cache() -> None:
 @pass_context
 def stats(context: Context, /, *, json_: bool) -> None:
     """How many answers are kept, and where."""
-    from podman_llm.bootstrap import cache_directory, open_store
+    from podman_llm.bootstrap.answers import cache_directory, open_store
 
     settings = context.settings_at_work()
     directory = cache_directory(settings)
@@ -79,7 +79,7 @@ def clear(
     context: Context, /, *, key: str, model: str, older_than: float | None, yes: bool
 ) -> None:
     """Show which answers would be dropped, by key, model and age; drop them with --yes."""
-    from podman_llm.bootstrap import cache_directory, open_store
+    from podman_llm.bootstrap.answers import cache_directory, open_store
     from podman_llm.cache.listing import Selection
 
     settings = context.settings_at_work()

@@ -115,7 +115,7 @@ def _ledger(patient: Patient) -> Iterator[Check]:
 
 
 def _disk(patient: Patient) -> Iterator[Check]:
-    from podman_llm.bootstrap import cache_directory
+    from podman_llm.bootstrap.answers import cache_directory
 
     wanted = patient.settings.max_cache_bytes if patient.settings.caches else 0
     for name, path, need in (

@@ -88,7 +88,7 @@ class Context:
             ProviderRefused: it needs a key and there is none.
             NotFound: it is the demo's, and that is over. A real key is not for its old address.
         """
-        from podman_llm.bootstrap import make_provider
+        from podman_llm.bootstrap.provider import make_provider
         from podman_llm.state.double import load_double, runs
 
         paths = self.paths()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def show_plan(context: Context, settings: Settings, *, as_json: bool) -> None:
     """Plan with the live catalog when there is a key, and write nothing anywhere."""
-    from podman_llm.bootstrap import plan_only
+    from podman_llm.bootstrap.provider import plan_only
 
     plan = _within_budgets(context, settings, plan_only(settings, context.paths()))
     if as_json:

@@ -28,7 +28,7 @@ def serve(context: Context, /, *, endpoint: str | None, port: int | None) -> Non
             "no endpoint is set",
             hint="Give --endpoint URL, set RUNPOD_ENDPOINT, or `endpoint` in pod_config.json.",
         )
-    from podman_llm.bootstrap import serve_endpoint
+    from podman_llm.bootstrap.worker import serve_endpoint
 
     words = f"Serving {settings.endpoint} at {settings.url} (Ctrl-C ends it)."
     serve_endpoint(settings, opened=lambda: context.err(words))

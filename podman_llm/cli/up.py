@@ -102,7 +102,7 @@ def _up(context: Context, loaded: Loaded, options: dict[str, Any]) -> None:
         context.provider(settings)  # a missing key is said before anything is written
     desired = _want(context, paths, settings, loaded.origins)
     if options["foreground"]:
-        from podman_llm.bootstrap import run_daemon
+        from podman_llm.bootstrap.control import run_daemon
 
         raise SystemExit(run_daemon(paths, log_to_stderr=True))
     settings = recall(desired.settings, paths.desired)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from podman_llm import bootstrap
+from podman_llm.bootstrap import provider
 from podman_llm.cli.context import Context
 from podman_llm.cli.plan import show_plan
 from podman_llm.config.models import BudgetSettings, Settings
@@ -17,7 +17,7 @@ from tests.samples import CANDIDATE, SPEC
 @pytest.fixture(autouse=True)
 def _planned(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan(SPEC, (CANDIDATE,), (("NVIDIA A40 SECURE", "sold out"),))
-    monkeypatch.setattr(bootstrap, "plan_only", lambda *_: plan)
+    monkeypatch.setattr(provider, "plan_only", lambda *_: plan)
 
 
 def test_the_order_the_price_and_the_end_are_shown(

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from podman_llm import bootstrap
+from podman_llm.bootstrap import control
+from podman_llm.bootstrap.provider import make_provider
 from podman_llm.config.models import Settings
 from podman_llm.core.pod import Phase
 from podman_llm.pods import controller, planning
@@ -79,7 +80,7 @@ class NoDoor(endpoint.Endpoint):
 def run(root: Path, last: int) -> NoReturn:
     """Be the daemon of that state directory, until the end of it."""
     steps, paths = Steps(last), StatePaths(root)
-    save, make_provider = StateStore.save, bootstrap.make_provider
+    save = StateStore.save
 
     def saved(self: StateStore, state: PodState) -> None:
         save(self, state)
@@ -89,9 +90,9 @@ def run(root: Path, last: int) -> NoReturn:
 
     StateStore.save = saved  # type: ignore[method-assign]
     PodLedger.enter = steps.counted(PodLedger.enter)  # type: ignore[method-assign]
-    bootstrap.make_provider = lambda *args: Counting(make_provider(*args), steps)
-    endpoint.Endpoint = NoDoor  # type: ignore[misc]
-    os._exit(bootstrap.run_daemon(paths))
+    control.make_provider = lambda *args: Counting(make_provider(*args), steps)  # type: ignore[attr-defined]
+    control.Endpoint = NoDoor  # type: ignore[attr-defined]
+    os._exit(control.run_daemon(paths))
 
 
 def _wish_down(paths: StatePaths) -> None:
