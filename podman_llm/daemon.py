@@ -26,6 +26,7 @@ from podman_llm.host.systemd import Notifier
 from podman_llm.pods.controller import CALLS_A_TICK, Tick
 from podman_llm.pods.wishes import Wish, wish_in_force
 from podman_llm.providers import probe
+from podman_llm.state import reserve
 from podman_llm.state.demand import demand_stamps
 from podman_llm.state.desired import Desired, save_understood
 from podman_llm.state.locks import ControllerLock
@@ -293,6 +294,7 @@ class Daemon:
         if turn.note != self._told.note:
             _LOG.info(names.DAEMON_NOTE, extra={"note": turn.note})
         self._told = turn
+        reserve.fill(self._paths)
         self._publish(turn)
         is_well = turn.is_sound and self._is_readable()
         self._notifier.running(turn.problem or turn.note, is_well=is_well)

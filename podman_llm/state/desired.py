@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from podman_llm.errors import Damaged
-from podman_llm.state import documents
+from podman_llm.host import files
+from podman_llm.state import documents, reserve
 from podman_llm.state.paths import StatePaths
 
 MENDED_BY: Final = "`podman-llm up` or `podman-llm down` writes it anew, for the pod that there is"
@@ -49,10 +50,13 @@ def load_desired(paths: StatePaths) -> Desired | None:
 def save_desired(paths: StatePaths, desired: Desired) -> None:
     """Make ``desired`` the wish in force; a running daemon sees it within a second.
 
+    The wish that a pod be ended may use the reserve.
+
     Raises:
         StateError: it cannot be written; the previous wish stays in force.
     """
-    documents.save(paths.desired, desired)
+    write = reserve.write_anyway if desired.want == "down" else files.write_atomic
+    documents.save(paths.desired, desired, write=write)
 
 
 def load_understood(paths: StatePaths) -> Desired | None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -27,6 +27,9 @@ class Document(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+
+Write = Callable[[Path, bytes], None]
+"""Puts bytes at a path so that a reader sees all of them or none."""
 
 D = TypeVar("D", bound=Document)
 
@@ -54,7 +57,7 @@ def load(path: Path, kind: type[D]) -> D | None:
         raise Damaged(f"{path} is damaged: {where}: {first['msg']}") from err
 
 
-def save(path: Path, document: Document) -> None:
+def save(path: Path, document: Document, *, write: Write = files.write_atomic) -> None:
     """Write ``document`` so that a reader sees all of it or what was there before.
 
     What has its default is left out: after an upgrade the older daemon, which refuses fields it
@@ -66,7 +69,7 @@ def save(path: Path, document: Document) -> None:
     version = {"version": type(document).model_fields["version"].default}
     told = version | document.model_dump(mode="json", exclude_defaults=True)
     with writing(path):
-        files.write_atomic(path, json.dumps(told, indent=1).encode() + b"\n")
+        write(path, json.dumps(told, indent=1).encode() + b"\n")
 
 
 def read_bytes(path: Path) -> bytes | None:

@@ -42,6 +42,11 @@ class StatePaths:
         return self.root / "understood.json"
 
     @property
+    def reserve(self) -> Path:
+        """Room for writing down a pod's end on a full disk. Filled by the daemon."""
+        return self.root / "reserve"
+
+    @property
     def pod_state(self) -> Path:
         """What we believe of our pods. Written by the holder of the lock."""
         return self.root / "pod_state.json"

@@ -21,7 +21,7 @@ from podman_llm.core.pod import PodRecord, Sleep, Waiting
 from podman_llm.errors import StateError
 from podman_llm.host import files
 from podman_llm.host.clock import Clock
-from podman_llm.state import documents
+from podman_llm.state import documents, reserve
 from podman_llm.state.paths import StatePaths
 from podman_llm.state.report import load_report
 
@@ -146,7 +146,8 @@ class StateStore:
     def save(self, state: PodState) -> None:
         """Make ``state`` the current generation and the one before it the previous.
 
-        At no moment is there neither; a damaged generation never displaces a good one.
+        At no moment is there neither; a damaged generation never displaces a good one. What is
+        known of a pod may use the reserve; one more is not asked for with it.
 
         Raises:
             StateError: it cannot be written; the current generation is unharmed.
@@ -156,7 +157,9 @@ class StateStore:
         with documents.writing(current):
             if isinstance(_read(current), PodState):
                 files.keep_as(current, self._paths.previous_pod_state)
-            files.write_atomic(current, content)
+            has_pod = state.current is not None and state.current.pod_id
+            write = reserve.write_anyway if has_pod else files.write_atomic
+            write(current, content)
         self._written = _seen(current)
 
     def _set_aside(self) -> None:

@@ -17,6 +17,7 @@ from podman_llm.core.pod import Phase
 from podman_llm.errors import StateError
 from podman_llm.pods.actuate import marks
 from podman_llm.providers.base import CreateRequest
+from podman_llm.state import reserve
 from podman_llm.state.store import StateStore
 from podman_llm.testing.cloud import late
 from tests.pods.house import House
@@ -123,6 +124,25 @@ def test_a_full_disk_sends_nothing_and_ends_what_runs_once_there_is_room(
         with pytest.raises(StateError, match="No space left"):
             house.tick()
     ends_well(house)
+
+
+def test_on_a_full_disk_the_reserve_is_enough_to_end_a_pod(
+    house: FileHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = house.disk.paths
+    reserve.fill(paths)
+    whole = paths.reserve.stat().st_size
+
+    def refuse(_: int) -> None:
+        if paths.reserve.stat().st_size == whole:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    house.up()
+    house.run_to(Phase.READY)
+    monkeypatch.setattr(os, "fsync", refuse)
+    house.down()
+    ends_well(house)
+    assert paths.reserve.stat().st_size < whole
 
 
 def test_a_directory_that_turned_read_only_sends_nothing(
