@@ -127,21 +127,18 @@ def bill_span(lines: Sequence[PodHours], now: float, *, most_days: int = 31) -> 
 def drift(lines: Sequence[PodHours], bill: Iterable[Charged], since: float) -> Drift:
     """Both accounts of our pods from ``since``, a midnight, on. Others' pods are left out."""
     ours = {line.pod_id for line in lines}
-    counted = sum(
-        (amount for day, amount in _sums(lines).items() if day >= day_of(since)), Amount()
-    )
     charged = [one for one in bill if one.pod_id in ours and one.since >= since]
     parts = [one.disk_usd for one in charged]
     disks = None if None in parts else sum(part or 0.0 for part in parts)
+    own = [part for line in lines for part in line.stretches]
+    if disks is None:
+        own += [line.disk for line in lines]
+    counted = sum((amount for day, amount in daily(own).items() if day >= day_of(since)), Amount())
     return Drift(since, counted.usd, sum(one.usd for one in charged) - (disks or 0.0), disks)
 
 
 def _sums(lines: Iterable[PodHours]) -> Mapping[int, Amount]:
-    sums: dict[int, Amount] = {}
-    for line in lines:
-        for day, amount in daily(line.stretches).items():
-            sums[day] = sums.get(day, Amount()) + amount
-    return sums
+    return daily(part for line in lines for part in line.stretches)
 
 
 def _date(day: int) -> date:

@@ -82,6 +82,12 @@ def test_a_bill_that_tells_disks_apart_is_compared_without_them() -> None:
     assert drift(LINES, (*bill, untold), NOVEMBER_30).theirs_disks is None
 
 
+def test_a_bill_that_tells_no_disks_apart_is_compared_with_ours_in_it() -> None:
+    bill = (BilledHours("a", NOVEMBER_30, NOVEMBER_30 + 2 * DAY, 6.06),)
+    told = [replace(LINES[0], disk_micros_per_hour=10_000), LINES[1]]
+    assert drift(told, bill, NOVEMBER_30).drift == pytest.approx(0.0)
+
+
 def test_disks_are_summed_by_day_and_in_all_where_their_price_is_known() -> None:
     day = PodHours("a", "n", "L4", (Stretch(NOVEMBER_30, NOVEMBER_30 + 2 * DAY, 0),))
     told = replace(day, disk_micros_per_hour=1000)
