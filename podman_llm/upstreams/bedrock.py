@@ -96,18 +96,19 @@ class BedrockUpstream:
         """Each call's answer; the first failure ends the others, as a part is no answer."""
         if len(asked.bodies) == 1:
             return [await self._runtime.whole(asked, asked.bodies[0])]
-        gate = asyncio.Semaphore(_AT_ONCE)
+        wholes, left = dict[int, Whole](), iter(enumerate(asked.bodies))
 
-        async def one(body: bytes) -> Whole:
-            async with gate:
-                return await self._runtime.whole(asked, body)
+        async def ask_on() -> None:
+            for place, body in left:
+                wholes[place] = await self._runtime.whole(asked, body)
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(body)) for body in asked.bodies]
+                for _ in range(_AT_ONCE):
+                    group.create_task(ask_on())
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        return [task.result() for task in tasks]
+        return [wholes[place] for place in range(len(asked.bodies))]
 
     async def _stream(self, call: Call, asked: Asked, writer: Writing) -> Answer:
         answer = await self._runtime.begin(asked, asked.bodies[0])
