@@ -358,7 +358,7 @@ def test_a_new_wish_ends_the_wait(stage: Stage) -> None:
 
 
 def _asks(stage: Stage) -> None:
-    demand = WorkerDemand(slot=0, asked_at=1.0, held_at=None, waiting=0, requests=1)
+    demand = WorkerDemand(slot=0, asked_at=1.0, held_at=None)
     save_demand(stage.paths, demand)
 
 

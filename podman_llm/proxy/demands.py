@@ -24,7 +24,6 @@ class Demands:
         self._slot = slot
         self._clock = clock
         self._asked_at: float | None = None
-        self._requests = 0
         self._waiting = 0
         self.changed = asyncio.Event()
 
@@ -35,14 +34,12 @@ class Demands:
 
     def ask(self) -> None:
         """A request goes on without the pod that it wants; its client may come again."""
-        self._requests += 1
         self._asked_at = self._clock.wall()
         self.changed.set()
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
         """Around the time in which a request waits for the pod; who leaves wants nothing."""
-        self._requests += 1
         self._waiting += 1
         self.changed.set()
         try:
@@ -57,8 +54,6 @@ class Demands:
             slot=self._slot,
             asked_at=self._asked_at,
             held_at=self._clock.wall() if self.is_awaited else None,
-            waiting=self._waiting,
-            requests=self._requests,
         )
 
 

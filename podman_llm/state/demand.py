@@ -19,16 +19,13 @@ class WorkerDemand(documents.Document):
     """One worker's. Times are wall seconds.
 
     ``asked_at`` is when a request last went on without the pod that it wanted, ``held_at`` when one
-    was last seen to wait for it. ``waiting`` is how many wait, ``requests`` how many ever wanted it
-    in this worker's life.
+    was last seen to wait for it.
     """
 
     version: int = 1
     slot: int
     asked_at: float | None
     held_at: float | None
-    waiting: int
-    requests: int
 
 
 def save_demand(paths: StatePaths, demand: WorkerDemand) -> None:

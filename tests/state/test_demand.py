@@ -6,7 +6,7 @@ from podman_llm.state.paths import StatePaths
 
 
 def _demand(slot: int, *, asked: float | None = None, held: float | None = None) -> WorkerDemand:
-    return WorkerDemand(slot=slot, asked_at=asked, held_at=held, waiting=0, requests=1)
+    return WorkerDemand(slot=slot, asked_at=asked, held_at=held)
 
 
 def test_nobody_asks_for_anything_at_first(paths: StatePaths) -> None:
