@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import os
-from collections.abc import Iterator
-from types import SimpleNamespace
+import socket
+from contextvars import ContextVar
 from typing import Final
 
 import aiohttp
@@ -30,6 +29,16 @@ _UNASKED: Final = (
 )
 _CONTENT_LENGTH: Final = frozenset({"content-length"})
 _DECODED: Final = frozenset({"content-encoding", "content-length"})
+
+
+class _Trip:
+    """One call on its way: whether a connection has been made for it, or one of the pool serves."""
+
+    is_first = False
+
+
+# aiohttp tells by traces too, which cost every call as much as a tenth of all that is done for it.
+_TRIP: Final[ContextVar[_Trip]] = ContextVar("trip")
 
 
 class OpenAIAnswer:
@@ -84,19 +93,20 @@ class OpenAIUpstream:
         connection the same failure is the server's, and is told.
         """
         self._pooled = self._pooled or self._session(pool=True)
-        trip = SimpleNamespace(reused=False)
-        with _unreachable(call):
+        trip = _Trip()
+        _TRIP.set(trip)
+        try:
             try:
-                return await self._ask(self._pooled, call, trip)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if not trip.reused:
+                return await self._ask(self._pooled, call)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as err:
+                if trip.is_first or isinstance(err, _UNASKED):
                     raise
             self._fresh = self._fresh or self._session(pool=False)
-            return await self._ask(self._fresh, call, trip)
+            return await self._ask(self._fresh, call)
+        except (aiohttp.ClientError, OSError) as err:
+            raise _unreachable(call, err) from err
 
-    async def _ask(
-        self, session: aiohttp.ClientSession, call: Call, trip: SimpleNamespace
-    ) -> OpenAIAnswer:
+    async def _ask(self, session: aiohttp.ClientSession, call: Call) -> OpenAIAnswer:
         response = await session.request(
             call.method,
             URL(call.url, encoded=True),
@@ -104,16 +114,14 @@ class OpenAIUpstream:
             headers=call.headers,
             allow_redirects=False,
             proxy=self._outbound.to(call.url),
-            trace_request_ctx=trip,
         )
         return OpenAIAnswer(response)
 
     def _session(self, *, pool: bool) -> aiohttp.ClientSession:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_reuseconn.append(_note_reuse)
-        trace.freeze()
         connector = (
-            aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS)
+            aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=_IDLE_SECONDS, socket_factory=_first_socket
+            )
             if pool
             else aiohttp.TCPConnector(limit=0, force_close=True)
         )
@@ -125,7 +133,6 @@ class OpenAIUpstream:
             headers={"Accept-Encoding": "identity"},
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
-            trace_configs=[trace] if pool else None,
         )
 
     async def close(self) -> None:
@@ -136,30 +143,21 @@ class OpenAIUpstream:
         self._pooled = self._fresh = None
 
 
-async def _note_reuse(
-    _session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    _params: aiohttp.TraceConnectionReuseconnParams,
-) -> None:
-    context.trace_request_ctx.reused = True
+def _first_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket as aiohttp makes them, for the trip that needs it."""
+    _TRIP.get().is_first = True
+    family, kind, protocol, _, _ = address
+    return socket.socket(family, kind, protocol)
 
 
-@contextlib.contextmanager
-def _unreachable(call: Call) -> Iterator[None]:
-    """Turn the dialect of aiohttp into ours, without a word of key or body."""
-    try:
-        yield
-    except TimeoutError as err:
-        told, was_asked = f"{_origin(call)} did not answer in time", _may_have_arrived(err)
-        raise UpstreamUnreachable(told, status=504, was_asked=was_asked) from err
-    except (aiohttp.ClientError, OSError) as err:
-        told, was_asked = f"{_origin(call)} cannot be reached: {_why(err)}", _may_have_arrived(err)
-        raise UpstreamUnreachable(told, was_asked=was_asked) from err
-
-
-def _may_have_arrived(err: Exception) -> bool:
-    """Whether there was a connection on which the request went out."""
-    return not isinstance(err, _UNASKED)
+def _unreachable(call: Call, err: Exception) -> UpstreamUnreachable:
+    """What aiohttp says in our words, without any of key or body."""
+    was_asked = not isinstance(err, _UNASKED)  # there was a connection on which it went out
+    if isinstance(err, TimeoutError):
+        told = f"{_origin(call)} did not answer in time"
+        return UpstreamUnreachable(told, status=504, was_asked=was_asked)
+    told = f"{_origin(call)} cannot be reached: {_why(err)}"
+    return UpstreamUnreachable(told, was_asked=was_asked)
 
 
 def _origin(call: Call) -> str:
