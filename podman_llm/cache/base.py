@@ -1,7 +1,8 @@
 """The contract of a cache of answers. Held by ``tests/contracts/cache.py`` against every tier.
 
 - ``get`` gives back exactly the bytes that were put, or None; a damaged entry is None, and gone.
-- ``put`` never raises for lack of space or a failing disk: the answer is then simply not kept.
+- ``put`` waits for nothing: the entry is found here at once, elsewhere as soon as it is written.
+- It never raises for lack of space or a failing disk: the answer is then simply not kept.
 - No call blocks the event loop.
 """
 
@@ -56,8 +57,11 @@ class Cache(Protocol):
     async def get(self, key: str) -> Entry | None:
         """The entry, now the most recently used; None if there is none."""
 
-    async def put(self, key: str, entry: Entry) -> None:
+    def put(self, key: str, entry: Entry) -> None:
         """Keep an entry, evicting the least recently used beyond the limits."""
+
+    async def settle(self) -> None:
+        """Wait until what was put is written."""
 
     async def clear(self) -> int:
         """Drop everything; how many entries went."""

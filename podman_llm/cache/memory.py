@@ -26,7 +26,7 @@ class MemoryCache:
             self._entries.move_to_end(key)
         return entry
 
-    async def put(self, key: str, entry: Entry) -> None:
+    def put(self, key: str, entry: Entry) -> None:
         """Keep an entry; one larger than the whole tier is not kept, and evicts nothing."""
         self._drop(key)
         if entry.size > self._max_bytes or not self._max_entries:
@@ -39,6 +39,9 @@ class MemoryCache:
     def _drop(self, key: str) -> None:
         if (entry := self._entries.pop(key, None)) is not None:
             self._size -= entry.size
+
+    async def settle(self) -> None:
+        """Nothing is written anywhere."""
 
     async def clear(self) -> int:
         """Drop everything; how many entries went."""

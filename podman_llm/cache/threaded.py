@@ -73,32 +73,33 @@ class DiskCache:
                 for key, future in wanted.items():
                     future.set_result(found.get(key))
 
-    async def put(self, key: str, entry: Entry) -> None:
+    def put(self, key: str, entry: Entry) -> None:
         """Keep an entry, evicting the least recently used beyond the limits."""
         if self._is_closed or not self._has_room():
             return
         self._waiting[key] = entry
         self._waiting_bytes += entry.size
-        while key in self._waiting or key in self._being_written:
-            await self._one_batch()
+        self._writing = self._writing or asyncio.create_task(self._write_waiting())
 
     def _has_room(self) -> bool:
         return len(self._waiting) < _MOST_WAITING and self._waiting_bytes < _MOST_WAITING_BYTES
 
-    async def _one_batch(self) -> None:
-        """The batch that is being written, or else the next one. Shared by all who wait for it."""
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_waiting())
-        await asyncio.shield(self._writing)
-
     async def _write_waiting(self) -> None:
-        await asyncio.sleep(_GATHER_SECONDS)
-        batch = self._being_written = self._waiting
-        self._waiting, self._waiting_bytes = {}, 0
+        """Write in batches until nothing waits."""
         try:
-            await self._run(self._writer, partial(self._store.write_all, batch), None)
+            while self._waiting:
+                await asyncio.sleep(_GATHER_SECONDS)
+                batch = self._being_written = self._waiting
+                self._waiting, self._waiting_bytes = {}, 0
+                await self._run(self._writer, partial(self._store.write_all, batch), None)
+                self._being_written = {}
         finally:
-            self._being_written = {}
+            self._being_written, self._writing = {}, None
+
+    async def settle(self) -> None:
+        """Wait until what was put is written. Raises what a defect in writing raised."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
 
     def touch(self, keys: Iterable[str]) -> None:
         """Count entries as just used, because another tier gave them. Does not block."""
@@ -106,9 +107,8 @@ class DiskCache:
 
     async def clear(self) -> int:
         """Drop everything; how many entries went."""
-        self._waiting, self._waiting_bytes = {}, 0
-        if self._being_written:
-            await self._one_batch()
+        self._waiting, self._being_written, self._waiting_bytes = {}, {}, 0
+        # What is being written is gone too: the writer's thread clears after that.
         return await self._run(self._writer, self._store.clear, 0)
 
     async def stats(self) -> CacheStats:
@@ -122,8 +122,7 @@ class DiskCache:
 
     async def close(self) -> None:
         """Let what was put reach the disk, then let go of files and threads."""
-        while self._waiting or self._being_written:
-            await self._one_batch()
+        await self.settle()
         for thread in (self._writer, self._reader):
             await self._run(thread, self._store.close, None)
         self._is_closed = True

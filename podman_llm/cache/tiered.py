@@ -44,10 +44,10 @@ class TieredCache:
         if entry is not None:
             self._shared.touch((key,))
             return entry
-        generation = self._shared.generation()
+        generation = self._generation  # as it was when last looked at: most ask for what is new
         entry = await self._shared.get(key)
         if entry is not None and self._shared.generation() == generation:
-            await self._memory.put(key, entry)
+            self._memory.put(key, entry)
         return entry
 
     async def _heed_generation(self) -> None:
@@ -60,10 +60,14 @@ class TieredCache:
             self._generation = generation
             await self._memory.clear()
 
-    async def put(self, key: str, entry: Entry) -> None:
+    def put(self, key: str, entry: Entry) -> None:
         """Keep an entry in both tiers; from memory it is given at once."""
-        await self._memory.put(key, entry)
-        await self._shared.put(key, entry)
+        self._memory.put(key, entry)
+        self._shared.put(key, entry)
+
+    async def settle(self) -> None:
+        """Wait until the shared tier has what was put."""
+        await self._shared.settle()
 
     async def clear(self) -> int:
         """Drop everything; how many entries the shared tier had."""

@@ -154,24 +154,22 @@ class Shelf:
             model=model,
         )
         self._remember(key, ask.session)
-        putting = self._put_items(key, ask, entry) if key.items else self._put(key.digest, entry)
-        task = asyncio.create_task(putting)
+        if not key.items:
+            self._cache.put(key.digest, entry)
+            return
+        task = asyncio.create_task(self._put_items(self._cache, key, ask, entry))
         self._puts.add(task)
         task.add_done_callback(self._puts.discard)
 
-    async def _put(self, digest: str, entry: Entry) -> None:
-        if self._cache is not None:
-            await self._cache.put(digest, entry)
-
-    async def _put_items(self, key: CacheKey, ask: Ask, whole: Entry) -> None:
-        single = await split(whole.body, ask)
-        if single is not None:
-            entries = (replace(whole, body=body, headers=_JSON) for body in single)
-            await asyncio.gather(*map(self._put, key.items, entries))
+    async def _put_items(self, cache: Cache, key: CacheKey, ask: Ask, whole: Entry) -> None:
+        for item, body in zip(key.items, await split(whole.body, ask) or (), strict=False):
+            cache.put(item, replace(whole, body=body, headers=_JSON))
 
     async def settle(self) -> None:
         """Wait until everything kept so far is written."""
         await asyncio.gather(*self._puts)
+        if self._cache is not None:
+            await self._cache.settle()
 
 
 async def split(body: bytes, ask: Ask) -> list[bytes] | None:

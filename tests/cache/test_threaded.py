@@ -12,7 +12,7 @@ from podman_llm.cache.base import Cache, Entry
 from podman_llm.cache.disk import open_disk_cache
 from podman_llm.cache.threaded import DiskCache
 from podman_llm.testing.clock import FakeClock
-from tests.contracts.cache import ENTRY, MAX_BYTES, MAX_ENTRIES, CacheContract, key
+from tests.contracts.cache import ENTRY, MAX_BYTES, MAX_ENTRIES, CacheContract, key, put
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ async def stuck(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[_StuckStore]:
 async def test_a_disk_that_hangs_costs_a_bounded_wait(stuck: _StuckStore) -> None:
     cache = DiskCache(stuck)  # type: ignore[arg-type] # the part of a store that is asked
     assert await cache.get(key(1)) is None
-    await cache.put(key(1), ENTRY)
+    await put(cache, key(1), ENTRY)
     stuck.released.set()
     assert await cache.get(key(1)) == ENTRY
     await cache.close()
@@ -102,8 +102,8 @@ async def test_questions_asked_while_the_reader_is_busy_are_answered_together(
     tmp_path: Path,
 ) -> None:
     cache = disk_cache(tmp_path / "cache")
-    await cache.put(key(1), ENTRY)
-    await cache.put(key(2), ENTRY)
+    await put(cache, key(1), ENTRY)
+    await put(cache, key(2), ENTRY)
     batches: list[list[str]] = []
     read_all = cache._store.read_all
 
@@ -120,7 +120,7 @@ async def test_questions_asked_while_the_reader_is_busy_are_answered_together(
 
 async def test_what_was_never_put_is_not_asked_of_the_disk(tmp_path: Path) -> None:
     cache = disk_cache(tmp_path / "cache")
-    await cache.put(key(1), ENTRY)
+    await put(cache, key(1), ENTRY)
     with mock.patch.object(cache._store, "read_all", side_effect=AssertionError("it was asked")):
         assert await cache.get(key(2)) is None
     await cache.close()
@@ -128,7 +128,7 @@ async def test_what_was_never_put_is_not_asked_of_the_disk(tmp_path: Path) -> No
 
 async def test_who_asks_may_leave_without_taking_the_answer_from_others(tmp_path: Path) -> None:
     cache = disk_cache(tmp_path / "cache")
-    await cache.put(key(1), ENTRY)
+    await put(cache, key(1), ENTRY)
     leaving = asyncio.create_task(cache.get(key(1)))
     staying = asyncio.create_task(cache.get(key(1)))
     await asyncio.sleep(0)
@@ -145,19 +145,21 @@ async def test_a_defect_in_reading_is_no_request_that_waits_for_ever(tmp_path: P
     assert cache._reading is not None
     with pytest.raises(RuntimeError, match="a defect"):
         await cache._reading
-    await cache.put(key(1), ENTRY)
+    await put(cache, key(1), ENTRY)
     assert await cache.get(key(1)) == ENTRY
     await cache.close()
 
 
-async def test_a_defect_in_writing_is_told_to_who_put_and_the_next_is_kept(tmp_path: Path) -> None:
+async def test_a_defect_in_writing_is_told_to_who_waits_and_the_next_is_kept(
+    tmp_path: Path,
+) -> None:
     cache = disk_cache(tmp_path / "cache")
     with (
         mock.patch.object(cache._store, "write_all", side_effect=RuntimeError("a defect")),
         pytest.raises(RuntimeError, match="a defect"),
     ):
-        await cache.put(key(1), ENTRY)
-    await cache.put(key(2), ENTRY)
+        await put(cache, key(1), ENTRY)
+    await put(cache, key(2), ENTRY)
     assert await cache.get(key(1)) is None
     assert await cache.get(key(2)) == ENTRY
     await cache.close()
@@ -173,31 +175,28 @@ async def test_what_is_put_while_the_writer_is_busy_is_written_together(tmp_path
         write_all(entries)
 
     cache._store.write_all = noted  # type: ignore[method-assign] # watched, not replaced
-    await asyncio.gather(*(cache.put(key(number), ENTRY) for number in range(4)))
-    await asyncio.gather(*(cache.put(key(number), ENTRY) for number in range(3)))
+    await asyncio.gather(*(put(cache, key(number), ENTRY) for number in range(4)))
+    await asyncio.gather(*(put(cache, key(number), ENTRY) for number in range(3)))
     assert batches == [4, 3]
     await cache.close()
 
 
 async def test_what_waits_to_be_written_is_given_already(tmp_path: Path) -> None:
     cache = disk_cache(tmp_path / "cache")
-    put = asyncio.create_task(cache.put(key(1), ENTRY))
-    await asyncio.sleep(0)
+    cache.put(key(1), ENTRY)
     assert not (tmp_path / "cache").exists()
     assert await cache.get(key(1)) == ENTRY
-    await put
     await cache.close()
 
 
 async def test_a_clearing_drops_what_waits_to_be_written(tmp_path: Path) -> None:
     cache = disk_cache(tmp_path / "cache")
-    first = asyncio.create_task(cache.put(key(1), ENTRY))
-    for _ in range(3):
+    cache.put(key(1), ENTRY)
+    while cache._waiting:  # noqa: ASYNC110 - it is being written then
         await asyncio.sleep(0)
-    second = asyncio.create_task(cache.put(key(2), ENTRY))
-    await asyncio.sleep(0)
+    cache.put(key(2), ENTRY)
     await cache.clear()
-    await asyncio.gather(first, second)
+    await cache.settle()
     assert await cache.get(key(1)) is None
     assert await cache.get(key(2)) is None
     await cache.close()
@@ -218,7 +217,7 @@ async def test_more_than_a_slow_disk_can_take_is_not_kept(
 
     stuck.write_all = never  # type: ignore[method-assign] # this one hangs too
     cache = DiskCache(stuck)  # type: ignore[arg-type] # the part of a store that is asked
-    await asyncio.gather(*(cache.put(key(number), ENTRY) for number in range(200)))
+    await asyncio.gather(*(put(cache, key(number), ENTRY) for number in range(200)))
     assert taken == [3]
     stuck.released.set()
     await cache.close()
@@ -226,19 +225,17 @@ async def test_more_than_a_slow_disk_can_take_is_not_kept(
 
 async def test_after_closing_it_is_empty_and_takes_nothing(tmp_path: Path) -> None:
     cache = disk_cache(tmp_path / "cache")
-    await cache.put(key(1), ENTRY)
+    await put(cache, key(1), ENTRY)
     await cache.close()
-    await cache.put(key(2), ENTRY)
+    await put(cache, key(2), ENTRY)
     assert await cache.get(key(1)) is None
     await cache.close()
 
 
 async def test_what_was_put_before_closing_is_there_for_the_next(tmp_path: Path) -> None:
     cache = disk_cache(tmp_path / "cache")
-    put = asyncio.create_task(cache.put(key(1), ENTRY))
-    await asyncio.sleep(0)
+    cache.put(key(1), ENTRY)
     await cache.close()
-    await put
     again = disk_cache(tmp_path / "cache")
     assert await again.get(key(1)) == ENTRY
     await again.close()
