@@ -39,7 +39,7 @@ class Outbound:
         if not proxy or _is_here(host) or self._needs_none(host, place):
             return None
         proxy = proxy if "://" in proxy else f"http://{proxy}"
-        return proxy if urlsplit(proxy).scheme in _SPOKEN else None
+        return proxy if proxy.partition("://")[0].lower() in _SPOKEN else None
 
     def _needs_none(self, host: str, place: str) -> bool:
         """Whether ``no`` lists the host, its domain, or either with the port."""

@@ -26,6 +26,7 @@ _UNASKED: Final = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
 )
 _CONTENT_LENGTH: Final = frozenset({"content-length"})
 _DECODED: Final = frozenset({"content-encoding", "content-length"})
@@ -167,6 +168,8 @@ def _origin(call: Call) -> str:
 def _why(err: Exception) -> str:
     if isinstance(err, aiohttp.ClientHttpProxyError):
         return f"the environment's proxy says {err.status}"  # its own words may show its password
+    if isinstance(err, aiohttp.InvalidURL):  # its words are the URL, password and all
+        return "the environment's proxy has no URL that can be read"
     if isinstance(err, aiohttp.ClientProxyConnectionError):
         return f"the environment's proxy: {_reason(err)}"
     return _reason(err)

@@ -18,6 +18,8 @@ OFFICE = {"http": "http://proxy:3128", "https": "http://me:secret@proxy:3128"}
         ({"all": "http://proxy:1"}, "https://api.openai.com", "http://proxy:1"),
         ({"https": "proxy:3128"}, "https://api.openai.com", "http://proxy:3128"),
         ({"https": "socks5://proxy:1080"}, "https://api.openai.com", None),
+        ({"https": "HTTP://proxy:3128"}, "https://api.openai.com", "HTTP://proxy:3128"),
+        ({"https": "http://[::1"}, "https://api.openai.com", "http://[::1"),
         (OFFICE | {"no": "openai.com"}, "https://api.openai.com", None),
         (OFFICE | {"no": ".example:8443"}, "https://pod.example:8443", None),
         (OFFICE | {"no": ".example:8443"}, "https://pod.example", OFFICE["https"]),

@@ -210,7 +210,12 @@ async def test_a_proxy_that_refuses_is_told_apart_and_without_its_password() -> 
     refusal = http(b"", status="407 Proxy Authentication Required")
     async with upstream(says(refusal)) as (_, server):
         proxy = server.url.replace("http://", "http://me:hunter2@")
-        for named, why in ((proxy, "says 407"), ("http://me:hunter2@127.0.0.1:1", "refused")):
+        for named, why in (
+            (proxy, "says 407"),
+            ("http://me:hunter2@127.0.0.1:1", "refused"),
+            ("http://me:hunter2@proxy:port", "has no URL"),
+            ("http://me:hunter2@[::1", "has no URL"),
+        ):
             client = OpenAIUpstream(
                 connect_timeout=5, idle_timeout=5, outbound=Outbound({"https": named})
             )
