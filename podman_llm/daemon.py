@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from podman_llm.config.models import Settings
@@ -86,10 +87,11 @@ class _Seen:
 class Daemon:
     """One run, from lock to exit code.
 
-    ``make_controller`` is asked anew whenever the settings change; a controller keeps nothing that
-    is not on disk. ``redact`` strikes secrets from text that goes into the report. ``notifier``
-    reaches the systemd that keeps us, if one does. ``first_settings`` are those to serve by before
-    anybody asked for a pod; without them the endpoint is closed until then.
+    ``make_controller`` is asked anew whenever the settings or the ``key_files`` change, so that a
+    key that was revoked can be replaced; a controller keeps nothing that is not on disk. ``redact``
+    strikes secrets from text that goes into the report. ``notifier`` reaches the systemd that keeps
+    us, if one does. ``first_settings`` are those to serve by before anybody asked for a pod;
+    without them the endpoint is closed until then.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Daemon:
         redact: Callable[[str], str],
         notifier: Notifier | None = None,
         first_settings: Settings | None = None,
+        key_files: Sequence[Path] = (),
     ) -> None:
         self._paths = paths
         self._clock = clock
@@ -112,11 +115,12 @@ class Daemon:
         self._redact = redact
         self._notifier = notifier or Notifier(None)
         self._first_settings = first_settings
+        self._key_files = key_files
         self._started_at = clock.wall()
         self._ticked_at = 0.0
         self._wish: Wish | None = None
         self._kept: Desired | None = None
-        self._settings: Settings | None = None
+        self._made_for: tuple[Settings, list[files.Stamp | None]] | None = None
         self._controller: Reconciler | None = None
         self._url = ""
         self._told = _Turn("starting", 0.0)
@@ -243,8 +247,9 @@ class Daemon:
         return ""
 
     def _controller_for(self, settings: Settings) -> Reconciler:
-        if self._controller is None or settings != self._settings:
-            self._controller, self._settings = self._make_controller(settings), settings
+        made_for = settings, [files.stamp(path) for path in self._key_files]
+        if self._controller is None or made_for != self._made_for:
+            self._controller, self._made_for = self._make_controller(settings), made_for
             self._notifier.expect_turns_of(longest_turn(settings))
         return self._controller
 

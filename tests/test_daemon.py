@@ -91,6 +91,7 @@ class Stage:
     made_for: list[Settings] = field(default_factory=list)
     notifier: Notifier | None = None
     first_settings: Settings | None = None
+    key_files: tuple[Path, ...] = ()
     endpoint: Endpoint = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +136,7 @@ class Stage:
             redact=lambda text: text.replace("hunter2", "[secret]"),
             notifier=self.notifier,
             first_settings=self.first_settings,
+            key_files=self.key_files,
         )
         code = daemon.run()
         if script.disproved:
@@ -453,6 +455,19 @@ def test_a_controller_is_made_for_each_change_of_settings_only(stage: Stage) -> 
 
     stage.play(extend, change, _tick())
     assert [settings.runtime_seconds for settings in stage.made_for] == [3600, 7200]
+
+
+def test_a_key_that_is_replaced_is_taken_up_and_the_pod_goes_on(stage: Stage) -> None:
+    stage.want("up")
+    key = stage.paths.root / "runpod_api_key"
+    stage.key_files = (key,)
+
+    def replace_key() -> Tick:
+        key.write_text("rpa_new")
+        return _tick(wait=0.0)
+
+    stage.play(replace_key, _tick(wait=0.0), _tick())
+    assert len(stage.made_for) == 2
 
 
 def test_a_damaged_wish_leaves_the_last_good_one_in_force(stage: Stage) -> None:

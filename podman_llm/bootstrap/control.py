@@ -12,7 +12,7 @@ from typing import Final
 from podman_llm.bootstrap.provider import make_provider
 from podman_llm.config.inheritance import drop_keys
 from podman_llm.config.models import BudgetSettings, ProxySettings, Settings
-from podman_llm.config.secrets import RUNPOD_API_KEY, Secret, find_secret
+from podman_llm.config.secrets import RUNPOD_API_KEY, Secret, find_secret, places_of, renewed
 from podman_llm.config.systemd import take_unit_environment
 from podman_llm.core.restart import RestartPolicy
 from podman_llm.daemon import Daemon
@@ -64,6 +64,11 @@ def run_daemon(paths: StatePaths, *, log_to_stderr: bool = False) -> int:
         flat = [str(word) for option in options.items() for word in option]
         return [*_SELF, "worker", *flat, "--lifeline", str(lifeline_fd)]
 
+    def make_controller(settings: Settings) -> Controller:
+        found = renewed(RUNPOD_API_KEY, key)
+        redactor.learn([found.reveal()] if found else [])
+        return _make_controller(settings, paths, owner, found)
+
     return Daemon(
         paths=paths,
         clock=_CLOCK,
@@ -71,7 +76,8 @@ def run_daemon(paths: StatePaths, *, log_to_stderr: bool = False) -> int:
         endpoint=Endpoint(
             paths=paths, clock=_CLOCK, argv=argv, bind=_binder(listener), policy=RestartPolicy()
         ),
-        make_controller=lambda settings: _make_controller(settings, paths, owner, key),
+        make_controller=make_controller,
+        key_files=places_of(RUNPOD_API_KEY),
         redact=redactor.strike,
         notifier=Notifier(unit.notify_socket, unit.watchdog_seconds),
         first_settings=_settings_at(listener) if listener else None,

@@ -49,7 +49,9 @@ JSON, and `null` is nothing.
 
 Keys are never in this file. `RUNPOD_API_KEY`, and for `podman-llm serve` the server's own
 `RUNPOD_ENDPOINT_API_KEY`, are looked for in systemd's `$CREDENTIALS_DIRECTORY/runpod_api_key`, in
-`~/.config/podman-llm/runpod_api_key` with mode 0600, and in the environment.
+`~/.config/podman-llm/runpod_api_key` with mode 0600, and in the environment. A new RunPod key in
+that file is taken up while a pod runs. One in the environment needs a new daemon: end the old one
+with SIGTERM, which ends no pod, and give `podman-llm up` again.
 """
 
 

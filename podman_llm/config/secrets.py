@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,17 +53,31 @@ def find_secret(variable: str, environ: Mapping[str, str] | None = None) -> Secr
         ConfigError: a key file that others can read, or a key with white space inside.
     """
     environ = os.environ if environ is None else environ
-    name = variable.lower()
-    if directory := environ.get("CREDENTIALS_DIRECTORY"):
-        credential = Path(directory) / name
+    *credentials, own = places_of(variable, environ)
+    for credential in credentials:
         if credential.is_file():  # systemd owns its mode
             return _secret(_read(credential), str(credential))
-    own = user_config_dir(environ) / name
     if own.is_file():
         _require_private(own)
         return _secret(_read(own), str(own))
     value = environ.get(variable, "")
     return _secret(value, f"environment {variable}") if value.strip() else None
+
+
+def places_of(variable: str, environ: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """The files that the secret is looked for in, first the one that counts first."""
+    environ = os.environ if environ is None else environ
+    directories = [Path(given)] if (given := environ.get("CREDENTIALS_DIRECTORY")) else []
+    return tuple(one / variable.lower() for one in (*directories, user_config_dir(environ)))
+
+
+def renewed(
+    variable: str, before: Secret | None, environ: Mapping[str, str] | None = None
+) -> Secret | None:
+    """The secret as it is found now; ``before`` where it is not, or where what is there is none."""
+    with suppress(ConfigError):
+        return find_secret(variable, environ) or before
+    return before
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from podman_llm.config.secrets import (
     Secret,
     find_backend_key,
     find_secret,
+    renewed,
     require_runpod_key,
 )
 from podman_llm.errors import ConfigError, ProviderRefused
@@ -84,6 +85,19 @@ def test_a_file_that_is_not_utf_8_is_told_so(environ: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="not written as UTF-8") as caught:
         find_secret(RUNPOD_API_KEY, environ)
     assert "plain text" in caught.value.hint
+
+
+def test_a_key_is_found_anew_and_what_is_none_leaves_the_one_there_was(
+    environ: dict[str, str],
+) -> None:
+    before = Secret("rpa_before", "environment")
+    assert renewed(RUNPOD_API_KEY, before, environ) is before
+    own_file(environ, "rpa_new")
+    found = renewed(RUNPOD_API_KEY, before, environ)
+    assert found is not None
+    assert found.reveal() == "rpa_new"
+    own_file(environ, "")
+    assert renewed(RUNPOD_API_KEY, before, environ) is before
 
 
 def test_no_key_says_how_to_get_one_and_that_the_demo_needs_none(environ: dict[str, str]) -> None:
