@@ -66,17 +66,16 @@ class Questions:
             settings.cache.volatile_patterns
         )
         self._reads_needs = bool(settings.fallback.backends) or settings.routing.wake
-        self._known: OrderedDict[bytes, Question] = OrderedDict()
+        self._known: OrderedDict[tuple[bytes, Endpoint, str], Question] = OrderedDict()
 
     async def read(self, body: bytes, endpoint: Endpoint, query: str) -> Question:
         """The question in a body. Raises Refusal for what is no JSON."""
         if len(body) > _LARGE_BYTES:
             return await asyncio.to_thread(self._understand, body, endpoint, query)
-        context = json.dumps([endpoint, query]).encode()
-        digest = hashlib.sha256(context + body).digest()
-        question = self._known.get(digest)
+        asked = hashlib.sha256(body).digest(), endpoint, query
+        question = self._known.get(asked)
         if question is None:
-            question = self._known[digest] = self._understand(body, endpoint, query)
+            question = self._known[asked] = self._understand(body, endpoint, query)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return question
