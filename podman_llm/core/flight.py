@@ -55,7 +55,7 @@ def shared_ticket(
     of the key, because a replay can leave it out; a running call either has it or has it not.
     """
     return Ticket(
-        flight=key.by(f"{way} {'with' if wants_usage else 'without'} usage").digest,
+        flight=f"{key.digest} {way} {'with' if wants_usage else 'without'} usage",
         is_shared=True,
         max_age=max_age,
         session=session,

@@ -119,12 +119,12 @@ class Attempts:
                 excluded.append(Exclusion(name, why))
                 continue
             asked = await self._asking.asked(name, inquiry, shelved)
-            end, opened = await self._try(asked, inquiry, limit, plan)
+            end, opened, resources = await self._try(asked, inquiry, limit, plan)
             if opened is not None:
                 self._note(inquiry, tried, answered_by=asked)
                 reason = "" if asked.is_pod else fallback_reason(tried, excluded)
                 said = trail([*tried, end])
-                return Won(opened, asked.served_by, opened, attempts=said, reason=reason)
+                return Won(opened, asked.served_by, resources, attempts=said, reason=reason)
             tried.append(end)
         self._note(inquiry, tried, answered_by=None)
         raise _refusal(all_failed(tried, excluded), trail(tried))
@@ -147,8 +147,11 @@ class Attempts:
 
     async def _try(
         self, asked: Asked, inquiry: Inquiry, limit: float, plan: Plan
-    ) -> tuple[Tried, Opened | None]:
-        """One attempt. With nobody else to ask, the pod's failure is told as it is."""
+    ) -> tuple[Tried, Opened | None, Closable]:
+        """One attempt, and what its answer holds.
+
+        With nobody else to ask, the pod's failure is told as it is.
+        """
         is_only = plan.attempts == (POD,)
         with contextlib.ExitStack() as resources, self._circuits.asking(asked.name) as turn:
             if asked.is_pod and not inquiry.is_probe:
@@ -161,13 +164,14 @@ class Attempts:
                 if is_only:
                     self._note(inquiry, [tried], answered_by=None)
                     raise _alone(err, tried, plan) from err
-                return tried, None
+                return tried, None, resources
             tried = _judged(asked, opened)
             self._tell(turn, tried, inquiry)
             if tried.outcome.fails_over and not is_only:
-                return tried, None
-            read = opened.read if opened.is_whole else self._watched(opened.read, asked, inquiry)
-            return tried, replace(opened, read=read, close=resources.pop_all().close)
+                return tried, None, resources
+            if not opened.is_whole:
+                opened = replace(opened, read=self._watched(opened.read, asked, inquiry))
+            return tried, opened, resources.pop_all()
 
     def _tell(self, turn: Turn, tried: Tried, inquiry: Inquiry) -> None:
         turn.effect, turn.why = self._effect(tried.outcome, inquiry, is_pod=tried.is_pod), tried.why
@@ -277,12 +281,9 @@ def won_before(found: Found) -> Won:
     async def end() -> bytes:
         return b""
 
-    resources = contextlib.ExitStack()
     entry = found.entry
-    opened = Opened(
-        entry.status, entry.headers, entry.body, is_whole=True, read=end, close=resources.close
-    )
-    return Won(opened, entry.served_by, resources, found.word, age=found.age)
+    opened = Opened(entry.status, entry.headers, entry.body, is_whole=True, read=end)
+    return Won(opened, entry.served_by, contextlib.ExitStack(), found.word, age=found.age)
 
 
 def _alone(err: UpstreamError, tried: Tried, plan: Plan) -> Refusal:

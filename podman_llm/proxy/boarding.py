@@ -57,8 +57,8 @@ class Boarding:
 def _share(won: Won, seat: Seat[Won]) -> Won:
     """One rider's part of an answer: its own place in the body, its own end."""
     opened = won.opened
-    begun = opened.begun if opened.is_whole else b""
-    opened = replace(opened, begun=begun, read=seat.next, close=seat.close)
+    if not opened.is_whole:
+        opened = replace(opened, begun=b"", read=seat.next)
     word = won.cache if seat.is_leader else won.cache or "COALESCED"
     return replace(won, opened=opened, resources=seat, cache=word)
 

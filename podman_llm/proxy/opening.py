@@ -15,8 +15,8 @@ from podman_llm.core.judge import StreamJudge
 from podman_llm.errors import UpstreamBroke
 from podman_llm.proxy.questions import Ask
 from podman_llm.proxy.shelf import EVENT_STREAM
-from podman_llm.proxy.streaming import EventRelay, Keeper, read_up_to, without_length
-from podman_llm.upstreams.base import Answer, Headers, end_to_end
+from podman_llm.proxy.streaming import EventRelay, Keeper, read_up_to, without
+from podman_llm.upstreams.base import Answer, Headers
 
 # About the upstream's own origin, or set anew by us.
 _NOT_RETURNED: Final = frozenset(
@@ -28,6 +28,8 @@ _NOT_RETURNED: Final = frozenset(
         "strict-transport-security",
     }
 )
+# Of a body that is framed anew.
+_NOT_RETURNED_ANEW: Final = _NOT_RETURNED | {"content-length"}
 # Endpoints that answer a stream with a stream, or an error.
 _STREAMING: Final = frozenset(Endpoint) - {Endpoint.EMBEDDINGS}
 # Endpoints of whose JSON a 200 without an end is a failure; a Responses object may be unfinished
@@ -45,7 +47,7 @@ class Opened:
 
     ``begun`` is what has been read of it, all of it if ``is_whole``. ``read`` gives the rest as it
     comes, ``b""`` at its clean end, and raises UpstreamBroke when there will be none. ``headers``
-    fit the answer as it is sent on. It must be closed.
+    fit the answer as it is sent on.
     """
 
     status: int
@@ -53,7 +55,6 @@ class Opened:
     begun: bytes
     is_whole: bool
     read: Callable[[], Awaitable[bytes]]
-    close: Callable[[], None]
 
 
 async def open_answer(answer: Answer, ask: Ask, keeper: Keeper) -> Opened:
@@ -62,22 +63,22 @@ async def open_answer(answer: Answer, ask: Ask, keeper: Keeper) -> Opened:
     ``keeper`` gets the answer as it passes. Raises UpstreamBroke for what is none; ``answer`` is
     then the caller's to close.
     """
-    headers = end_to_end(answer.headers, but=_NOT_RETURNED)
     endpoint = ask.route.endpoint
     if endpoint is None:
-        return _opened(answer, headers)
+        return _opened(answer, without(_NOT_RETURNED, answer.headers))
+    headers = without(_NOT_RETURNED_ANEW, answer.headers)
     if answer.content_type == EVENT_STREAM and answer.status == _OK:
         judge = StreamJudge(endpoint, choices=ask.question.choices)
         relay = EventRelay(answer, judge, keeper)
         begun = await _up_to_content(relay, judge)
-        return _opened(answer, without_length(headers), begun, read=relay.next)
+        return _opened(answer, headers, begun, read=relay.next)
     body, is_whole = await read_up_to(answer, _HELD_BYTES)
     if not is_whole:
-        return _opened(answer, headers, body)
+        return _opened(answer, without(_NOT_RETURNED, answer.headers), body)
     if answer.status == _OK and _may_be_kept(ask, endpoint, answer, body):
         keeper.add(body)
         keeper.finish()
-    return _opened(answer, without_length(headers), body, is_whole=True)
+    return _opened(answer, headers, body, is_whole=True)
 
 
 def _opened(
@@ -88,7 +89,7 @@ def _opened(
     is_whole: bool = False,
     read: Callable[[], Awaitable[bytes]] | None = None,
 ) -> Opened:
-    return Opened(answer.status, headers, begun, is_whole, read or answer.read, answer.close)
+    return Opened(answer.status, headers, begun, is_whole, read or answer.read)
 
 
 async def _up_to_content(relay: EventRelay, judge: StreamJudge) -> bytes:

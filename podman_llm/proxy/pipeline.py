@@ -102,18 +102,19 @@ class Pipeline:
 
     async def _open(self, inquiry: Inquiry) -> Won:
         """A new answer; should nobody have one, an old one that may stand in for it."""
+        try:
+            won = await self._boarding.open(inquiry)
+        except (Refusal, UpstreamError) as err:
+            attempts = err.attempts if isinstance(err, Refusal) else ""
+            old = await self._stand_in(inquiry, err.status, attempts, why=str(err))
+            if old is None:
+                raise
+            return old
+        status = won.opened.status
+        if not _is_failure(status):
+            return won
         with contextlib.ExitStack() as resources:
-            try:
-                won = resources.enter_context(
-                    contextlib.closing(await self._boarding.open(inquiry))
-                )
-            except (Refusal, UpstreamError) as err:
-                attempts = err.attempts if isinstance(err, Refusal) else ""
-                old = await self._stand_in(inquiry, err.status, attempts, why=str(err))
-                if old is None:
-                    raise
-                return old
-            status = won.opened.status
+            resources.callback(won.close)
             why = f"{won.served_by}: status {status}"
             old = await self._stand_in(inquiry, status, won.attempts, why=why)
             if old is None:
@@ -124,7 +125,7 @@ class Pipeline:
         self, inquiry: Inquiry, status: int, attempts: str, *, why: str
     ) -> Won | None:
         """An old answer in the place of a failure of this status, if there may be one."""
-        if status != _OVERLOAD and status < _SERVER_ERROR:
+        if not _is_failure(status):
             return None
         old = await self._asking.stand_in(inquiry)
         if old is None:
@@ -208,6 +209,11 @@ class Pipeline:
         facts = {"request_id": request[MARKS].request_id, "why": why}
         _log.warning(names.ANSWER_CUT, extra=facts)
         return response
+
+
+def _is_failure(status: int) -> bool:
+    """Whether an old answer is better than what comes with this status."""
+    return status == _OVERLOAD or status >= _SERVER_ERROR
 
 
 def _mark(marks: Marks, won: Won) -> None:

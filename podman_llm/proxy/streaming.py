@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import Final
 
 from aiohttp import web
@@ -176,6 +176,6 @@ async def read_up_to(answer: Answer, limit: int) -> tuple[bytes, bool]:
     return b"".join(pieces), True
 
 
-def without_length(headers: Headers) -> Headers:
-    """The headers of a body that is framed anew."""
-    return tuple(pair for pair in headers if pair[0].lower() != "content-length")
+def without(names: Container[str], headers: Headers) -> Headers:
+    """The headers but those of ``names`` (lower-case)."""
+    return tuple([pair for pair in headers if pair[0].lower() not in names])
