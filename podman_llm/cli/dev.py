@@ -23,7 +23,13 @@ def dev() -> None:
 
 @dev.command("fake-runpod")
 @_port(default=8765)
-@click.option("--api-key", envvar="RUNPOD_API_KEY", default="rpa_double", help="The key accepted.")
+@click.option(
+    "--api-key",
+    envvar="RUNPOD_API_KEY",
+    default="rpa_double",
+    show_default=True,
+    help="The key accepted.",
+)
 @click.option("--boot-seconds", type=float, default=3.0, show_default=True)
 @click.option("--load-seconds", type=float, default=2.0, show_default=True)
 @click.option("--tokens-per-second", type=float, default=60.0, show_default=True)
@@ -82,9 +88,24 @@ def fake_openai(
 @_port(default=8767)
 @click.option("--region", default="us-east-1", show_default=True)
 @click.option("--model", multiple=True, help="A model id that exists there; default: any.")
-@click.option("--api-key", default="bedrock-api-key-double", help="The bearer token accepted.")
-@click.option("--access-key", default="AKIDEXAMPLE", help="The access key accepted.")
-@click.option("--secret-key", default="made-up-secret", help="Its secret.")
+@click.option(
+    "--api-key",
+    default="bedrock-api-key-double",
+    show_default=True,
+    help="The bearer token accepted.",
+)
+@click.option(
+    "--access-key",
+    default="AKIDEXAMPLE",
+    show_default=True,
+    help="The access key accepted.",
+)
+@click.option(
+    "--secret-key",
+    default="made-up-secret",
+    show_default=True,
+    help="Its secret.",
+)
 @click.option("--seconds-per-event", type=float, default=0.02, show_default=True)
 def fake_bedrock(
     *,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import requests
@@ -20,6 +21,14 @@ def test_the_doubles_are_listed_with_what_can_be_set() -> None:
     listed = CliRunner().invoke(cli, ["dev", "--help"]).output
     assert "fake-openai" in listed
     assert "fake-bedrock" in listed
+
+
+def test_the_made_up_credentials_are_told_and_the_guide_names_them() -> None:
+    told = CliRunner().invoke(cli, ["dev", "fake-bedrock", "--help"]).output
+    guide = (Path(__file__).parents[2] / "docs" / "fallbacks.md").read_text()
+    for one in ("AKIDEXAMPLE", "made-up-secret", "8767"):
+        assert one in told
+        assert one in guide
 
 
 @pytest.mark.parametrize(
