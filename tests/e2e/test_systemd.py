@@ -253,7 +253,6 @@ def test_changed_settings_keep_nobody_waiting_and_cut_no_answer(
                     asked = len(newcomers.answers)
                     eventually(lambda: len(newcomers.answers) > asked + 3, what="newcomers")
                     assert psutil.pid_exists(old), "the long answer is still being given"
-                    assert machine.status()["in_flight"] >= 1
                 whole = long.rest()
             assert (whole.is_whole, whole.served_by) == (True, "other/podman-llm")
             assert {answer.status for answer in newcomers.answers} == {200}
