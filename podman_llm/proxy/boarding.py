@@ -41,7 +41,7 @@ class Boarding:
 
     async def _lead(self, flight: Flight[Won], inquiry: Inquiry) -> None:
         with contextlib.closing(await self._attempts.open(inquiry)) as won:
-            flight.begin(won)
+            flight.begin(won, is_whole=won.opened.is_whole)
             if won.opened.is_whole:
                 return
             piece = won.opened.begun or await won.opened.read()

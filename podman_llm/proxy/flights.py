@@ -46,9 +46,13 @@ class Flight(Generic[F]):
         self._waiting: list[asyncio.Future[None]] = []
         self._progress = asyncio.Event()
 
-    def begin(self, head: F) -> None:
-        """It is certain that there is an answer, and this is how it begins."""
+    def begin(self, head: F, *, is_whole: bool = False) -> None:
+        """It is certain that there is an answer, and this is how it begins.
+
+        ``is_whole``: it has no body apart, and nothing to linger for once all have left.
+        """
         self.head = head
+        self.has_landed = is_whole
         self._tell()
 
     async def add(self, piece: bytes) -> None:

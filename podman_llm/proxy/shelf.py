@@ -37,7 +37,7 @@ class Found:
     @property
     def answers(self) -> bool:
         """Whether it is the answer, and not only one in need."""
-        return self.good_for in {Freshness.FRESH, Freshness.STALE}
+        return self.good_for in (Freshness.FRESH, Freshness.STALE)
 
     @property
     def word(self) -> str:

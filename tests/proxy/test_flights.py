@@ -178,6 +178,21 @@ async def test_a_call_nobody_returns_to_ends_after_the_linger() -> None:
     await flights.close()
 
 
+async def test_an_answer_that_is_whole_at_once_is_not_held_for_the_linger(
+    flights: Flights[str],
+) -> None:
+    led: list[Flight[str]] = []
+
+    async def lead(flight: Flight[str]) -> None:
+        led.append(flight)
+        flight.begin("pod", is_whole=True)
+        await asyncio.sleep(0)
+
+    with closing(flights.board(SHARED, lead)) as seat:
+        assert await seat.head() == "pod"
+    assert led[0].lingering is None
+
+
 async def test_each_leaving_begins_the_linger_anew() -> None:
     flights: Flights[str] = Flights(limit=LIMIT, linger=0.2)
     call, loop = Call(), asyncio.get_running_loop()
