@@ -21,6 +21,8 @@ _BACKLOG: Final = 1024
 _MAX_HEADER_BYTES: Final = 64 * 1024
 # What is still running after the drain is cut; this is only for it to notice.
 _CUT_SECONDS: Final = 0.5
+# From its acceptance until it belongs to the server a connection takes asyncio two turns.
+_TURNS_TO_CONNECT: Final = 3
 
 
 async def serve(
@@ -59,6 +61,7 @@ async def serve(
         await site.start()
         async with lifeline(lifeline_fd):
             await stop.wait()
+            await _accept_no_more(sock)
             await site.stop()
             await _drain(runner, drain_seconds)
     finally:
@@ -78,6 +81,13 @@ class _Connections(logging.LoggerAdapter[logging.Logger]):
             self.logger.warning(names.REQUEST_MALFORMED, extra={"why": type(exc_info).__name__})
         else:
             super().exception(msg, *args, exc_info=exc_info, **more)
+
+
+async def _accept_no_more(sock: socket.socket) -> None:
+    """Let in who was accepted: a server that closes first forgets them, and they would hang."""
+    asyncio.get_running_loop().remove_reader(sock)
+    for _ in range(_TURNS_TO_CONNECT):
+        await asyncio.sleep(0)
 
 
 async def _drain(runner: web.AppRunner, seconds: float) -> None:

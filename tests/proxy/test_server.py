@@ -155,6 +155,22 @@ async def test_the_daemon_hears_that_it_serves_and_its_end_is_survived(
     ours.close()
 
 
+async def test_who_is_accepted_last_is_let_go_like_all_the_others() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve(hello_app(), sock, drain_seconds=0.1, stop=stop))
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}/"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 200
+    with socket.create_connection(sock.getsockname()) as last:
+        await asyncio.sleep(0)  # it is accepted, and no more than that
+        stop.set()
+        await serving
+        last.setblocking(False)
+        async with asyncio.timeout(5):
+            assert await asyncio.get_running_loop().sock_recv(last, 1) == b""
+
+
 async def test_another_holder_of_the_socket_goes_on_accepting() -> None:
     sock = socket.create_server(("127.0.0.1", 0))
     shared = sock.dup()
